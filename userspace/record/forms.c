@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The corridor's nouns as canonical JSON: every field of model.h under its own name, in base units.
+ * Says nothing of why; that is explain.c.
+ */
+#include "forms.h"
+#include "knob.h"
+
+json_t *value_to_json(uint64_t value)
+{
+	if (value == MISSING)
+		return json_null();
+	if (value == VALUE_MAX)
+		return json_string("max");
+	return json_integer((json_int_t)value);
+}
+
+static const char *model_label(const struct policy *p, uint32_t model)
+{
+	return model < p->n_models ? p->models[model].name : NULL;
+}
+
+/* One row a field, so that a new field of model_reading is one row here. */
+#define READING_FIELDS(X)                                                                         \
+	X(waits) X(wait_ns) X(own_quota_ns) X(wait_p50_ns) X(wait_p99_ns) X(wait_max_ns) X(breaches)  \
+	X(run_ns) X(involuntary) X(culprit_permyriad) X(cpu_usage_ns) X(throttled_ns)                 \
+	X(throttled_periods) X(cpu_some_ns) X(memory_some_ns) X(memory_full_ns) X(io_some_ns)         \
+	X(memory_bytes) X(memory_file_bytes) X(memory_high_events) X(memory_max_events) X(oom_kills)  \
+	X(major_faults) X(refaults) X(processes)
+
+static json_t *reading_to_json(const struct policy *p, uint32_t model,
+			       const struct model_reading *r)
+{
+	const char *culprit = model_label(p, r->culprit);
+	json_t *objectives = json_array(), *o = json_object();
+
+	for (unsigned int i = 0; i < p->models[model].n_objectives; i++)
+		json_array_append_new(objectives,
+				      json_pack("{s:o, s:o}", "observed",
+						value_to_json(r->objectives[i].observed), "samples",
+						value_to_json(r->objectives[i].samples)));
+	json_object_set_new(o, "model", json_string(p->models[model].name));
+	json_object_set_new(o, "objectives", objectives);
+	json_object_set_new(o, "culprit", culprit ? json_string(culprit) : json_null());
+#define X(field) json_object_set_new(o, #field, value_to_json(r->field));
+	READING_FIELDS(X)
+#undef X
+	return o;
+}
+
+#define HOST_FIELDS(X)                                                                            \
+	X(cpus) X(memory_bytes) X(memory_available_bytes) X(load_permille) X(busy_permyriad)          \
+	X(steal_permyriad) X(cpu_some_ns) X(memory_some_ns) X(io_some_ns)
+
+static json_t *host_to_json(const struct host_reading *h)
+{
+	json_t *o = json_object();
+
+#define X(field) json_object_set_new(o, #field, value_to_json(h->field));
+	HOST_FIELDS(X)
+#undef X
+	return o;
+}
+
+static json_t *target_to_json(const struct policy *p, const struct target *t)
+{
+	json_t *values = json_object();
+
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		json_object_set_new(values, knob_table[k].file, value_to_json(t->values[k]));
+	return json_pack("{s:s?, s:I, s:s, s:s, s:i, s:i, s:o}", "model", model_label(p, t->model),
+			 "cgroup_id", (json_int_t)t->cgroup_id, "path", t->path, "unit", t->unit,
+			 "driver", (int)t->driver, "knobs", (int)t->knobs, "values", values);
+}
+
+json_t *observation_to_json(const struct policy *p, const struct observation *now)
+{
+	json_t *models = json_array(), *targets = json_array();
+
+	for (uint32_t i = 0; i < now->n_models; i++)
+		json_array_append_new(models, reading_to_json(p, i, &now->models[i]));
+	for (uint32_t i = 0; i < now->n_targets; i++)
+		json_array_append_new(targets, target_to_json(p, &now->targets[i]));
+	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "tick", (json_int_t)now->tick,
+			 "taken_ns", (json_int_t)now->taken_ns, "wall_ns",
+			 (json_int_t)now->wall_ns, "span_ns", (json_int_t)now->span_ns, "is_busy",
+			 now->is_busy, "host", host_to_json(&now->host), "models", models,
+			 "targets", targets);
+}
+
+static json_t *evidence_to_json(const struct policy *p, const struct evidence *why)
+{
+	return json_pack("{s:s?, s:i, s:o, s:o, s:I, s:s?, s:o}", "model",
+			 model_label(p, why->model), "objective", (int)why->objective, "observed",
+			 value_to_json(why->observed), "budget", value_to_json(why->budget),
+			 "slack_permyriad", (json_int_t)why->slack_permyriad, "culprit",
+			 model_label(p, why->culprit), "culprit_permyriad",
+			 value_to_json(why->culprit_permyriad));
+}
+
+static json_t *action_to_json(const struct policy *p, const struct observation *now,
+			      const struct action *a)
+{
+	_cleanup_free_ char *sentence = explain_action(p, a);
+
+	return json_pack("{s:s?, s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "model",
+			 model_label(p, a->model), "cgroup", now->targets[a->target].path, "knob",
+			 knob_table[a->knob].file, "before", value_to_json(a->expected), "value",
+			 value_to_json(a->value), "reason", reason_name(a->reason), "sentence",
+			 sentence ? sentence : "", "evidence", evidence_to_json(p, &a->why));
+}
+
+static json_t *verdict_to_json(const struct policy *p, uint32_t model, const struct verdict *v)
+{
+	return json_pack("{s:s, s:s, s:i, s:i, s:o}", "model", p->models[model].name, "reason",
+			 reason_name(v->reason), "level", v->level, "policy_level",
+			 v->policy_level, "evidence", evidence_to_json(p, &v->why));
+}
+
+json_t *plan_to_json(const struct policy *p, const struct observation *now,
+		     const struct plan *plan)
+{
+	json_t *verdicts = json_array(), *actions = json_array();
+
+	for (uint32_t i = 0; i < plan->n_models; i++)
+		json_array_append_new(verdicts, verdict_to_json(p, i, &plan->verdicts[i]));
+	for (uint32_t i = 0; i < plan->n_actions; i++)
+		json_array_append_new(actions, action_to_json(p, now, &plan->actions[i]));
+	return json_pack("{s:I, s:b, s:o, s:o}", "tick", (json_int_t)plan->tick, "is_cut",
+			 plan->is_cut, "verdicts", verdicts, "actions", actions);
+}
