@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * daemon: what modelgovd holds while it runs, and the steps its files offer each other. Only this
+ * program knows all the rooms.
+ */
+#ifndef MODELGOV_DAEMON_H
+#define MODELGOV_DAEMON_H
+
+#include "act.h"
+#include "base.h"
+#include "control.h"
+#include "knob.h"
+#include "decide.h"
+#include "policy.h"
+#include "record.h"
+#include "sense.h"
+
+#include <systemd/sd-bus.h>
+#include <systemd/sd-event.h>
+
+struct options {
+	const char *etc, *shipped, *state_dir, *socket, *pin_path, *viewer_group;
+	bool forces_observe; /* --observe: whatever the policy says */
+};
+
+/* The policy in force, and what came after it and was refused. */
+struct policy_slot {
+	struct policy *policy;     /* never NULL while the loop runs */
+	uint64_t loaded_wall_ns;
+	char *warnings;            /* findings of the policy in force, NULL when there are none */
+	char *refused;             /* findings of a broken change, NULL when /etc is in force */
+	unsigned int refused_errors;
+	uint64_t refused_wall_ns;
+};
+
+struct daemon {
+	struct options options;
+	sd_event *event;
+	sd_bus *bus; /* NULL without systemd */
+	sd_event_source *tick_timer, *reload_timer;
+
+	struct policy_slot slot;
+	struct sense *sense;
+	struct act *act;
+	struct worker *actor;    /* the thread act runs on */
+	struct journal *journal;
+	struct control *control;
+
+	struct state state;
+	struct plan plan;
+	struct arena arena;      /* of the last observation; emptied when the next is taken */
+	struct observation *now; /* the last one, NULL before the first tick */
+	uint64_t tick, early_ticks, next_tick_ns;
+	uint64_t started_wall_ns;
+	uint64_t tick_cost_ns;   /* how long the last tick took */
+	bool is_restored;        /* an operator asked for everything back: observe from then on */
+	uint64_t n_planned, n_outcomes[N_OUTCOMES];
+	uint32_t n_unsettled;    /* apply, release and restore jobs under way */
+	bool wants_release;      /* the policy changed: put back what it no longer governs */
+
+	/* Policies that jobs under way may still name; freed when the last is back. */
+	struct policy *retired[16];
+	unsigned int n_retired;
+};
+
+/* daemon.c: builds and takes down in order */
+int daemon_open(struct daemon *d, const struct options *options, struct err *e);
+void daemon_close(struct daemon *d);
+
+/* loop.c: timers, signals, sockets become ticks and requests */
+int loop_open(struct daemon *d, struct err *e);
+int loop_run(struct daemon *d, struct err *e);
+/* A broken promise was seen in the kernel or the policy changed: do not wait for the timer. */
+void loop_tick_soon(struct daemon *d);
+
+/* tick.c: observe, decide, record, act */
+void tick_run(struct daemon *d);
+
+/* carry.c: act's jobs on its own thread */
+int carry_plan(struct daemon *d, struct err *e);
+void carry_release(struct daemon *d);
+typedef void carry_restored(json_t *take_list, const char *problem, void *userdata);
+int carry_restore(struct daemon *d, carry_restored *reply, void *userdata);
+
+/* reload.c: the directory in /etc to the policy in force */
+int reload_open(struct daemon *d, struct err *e);
+bool reload_now(struct daemon *d); /* true: what is in /etc is in force */
+void policies_retire(struct daemon *d);
+bool daemon_enforces(const struct daemon *d);
+
+/* methods.c, status.c: what the control socket offers */
+extern const struct method daemon_methods[];
+json_t *status_to_json(struct daemon *d);
+
+/* log.c: to the journal with fields, or to stderr where there is none */
+void log_event(int priority, const char *message_id, const char *model, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+#define log_info(...) log_event(LOG_INFO, NULL, NULL, __VA_ARGS__)
+#define log_warning(...) log_event(LOG_WARNING, NULL, NULL, __VA_ARGS__)
+#define log_error(...) log_event(LOG_ERR, NULL, NULL, __VA_ARGS__)
+
+/* Ids of messages worth searching for: journalctl MESSAGE_ID=... ; chosen at random once. */
+#define ID_POLICY_LOADED "f1a0d49d9a044a9ea4b88b3aaf9c5473"
+#define ID_POLICY_REFUSED "2e501f8d26a74c6783d81f642de2d9b9"
+#define ID_ACTION_FAILED "c8634a69ddf445eb91df6f79f603355c"
+#define ID_RESTORED "1163ddeed2ae4112a0c3a33e85027315"
+#define ID_JOURNAL_PROBLEM "9fca7a3f1c924849904cd90a312b0a8b"
+
+#endif
