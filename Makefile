@@ -16,7 +16,7 @@ CFLAGS  ?= -O2 -g
 V       ?= 0
 
 # Debian packages, by the reason they are here; docs/dependencies.md says what each is for.
-PACKAGES_BUILD := gcc make clang llvm pkg-config bpftool libbpf-dev libelf-dev zlib1g-dev \
+PACKAGES_BUILD := gcc make clang pkg-config bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libcgroup-dev libsystemd-dev libfyaml-dev libjansson-dev libsqlite3-dev libsodium-dev scdoc
 PACKAGES_TEST := libcriterion-dev qemu-system-x86 qemu-system-common busybox-static cpio \
 	linux-image-cloud-amd64 systemd dbus procps iproute2 libclang-rt-14-dev valgrind shellcheck \
@@ -88,15 +88,22 @@ deps-demo: ## install what the demo needs besides
 deps-bench: ## install what the benchmarks compare with
 	@.ci/install-packages $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_BENCH)
 
-# ---- BPF: object, stripped of DWARF (BTF stays), skeleton --------------------------------------
+# ---- BPF: object, without DWARF (bpftool keeps BTF only), skeleton ------------------------------
 
-$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+define bpf_object
 	$(call say,BPF,$<)
 	@mkdir -p $(@D)
 	$(Q)$(CLANG) -target bpf -mcpu=v3 -g -O2 -Wall -Wextra -Wno-unused-parameter \
-		-Wno-missing-declarations -Iinclude -Ivmlinux -Ibpf $(SAME) -fdebug-compilation-dir=. \
-		-MMD -MP -c $< -o $@
-	$(Q)llvm-strip -g $@
+		$(if $(filter 1,$(DEVELOPER)),-Werror) -Iinclude -Ivmlinux -Ibpf $(SAME) \
+		-fdebug-compilation-dir=. -MMD -MP -MT $@ -c $< -o $(@:.o=.debug.o)
+	$(Q)$(BPFTOOL) gen object $@ $(@:.o=.debug.o)
+endef
+
+$(O)/bpf/%.bpf.o: bpf/%.bpf.c
+	$(bpf_object)
+
+$(O)/bpf/%.bpf.o: tests/bench/%.bpf.c
+	$(bpf_object)
 
 $(O)/bpf/%.skel.h: $(O)/bpf/%.bpf.o
 	$(call say,SKEL,$@)
@@ -129,7 +136,7 @@ $(O)/man/%: docs/man/%.scd
 # ---- tests ------------------------------------------------------------------------------------
 
 SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
-TEST_CFLAGS := -Itests/support -Iuserspace
+TEST_CFLAGS := -Itests/support $(ROOMS:%=-Iuserspace/%) -Iuserspace/modelgov
 
 $(O)/tests/%.o: CPPFLAGS += $(TEST_CFLAGS)
 
@@ -143,12 +150,14 @@ endef
 $(foreach s,unit property bpf,$(eval $(call suite,$(s))))
 
 # Every other test program is one file and the rooms.
+$(BENCHES:%=%.o): | $(BENCH_SKELETON)
 $(O)/tests/%: $(O)/tests/%.o $(SUPPORT_OBJ) $(O)/libmodelgov.a
 	$(call say,LINK,$@)
 	$(Q)$(CC) $(LDFLAGS_ALL) -o $@ $^ $(LIBS) $(LIBS_EXTRA)
 
 SYSTEM_TOOLS := $(patsubst %.c,$(O)/%,$(wildcard tests/system/*.c))
-BENCHES      := $(patsubst %.c,$(O)/%,$(wildcard tests/bench/*.c))
+BENCH_SKELETON := $(patsubst tests/bench/%.bpf.c,$(O)/bpf/%.skel.h,$(wildcard tests/bench/*.bpf.c))
+BENCHES      := $(patsubst %.c,$(O)/%,$(filter-out %.bpf.c,$(wildcard tests/bench/*.c)))
 CHECKS       := $(O)/tests/run-unit $(O)/tests/run-property $(O)/tests/scenario/run
 
 tests: $(CHECKS) $(O)/tests/run-bpf $(SYSTEM_TOOLS)

@@ -1,0 +1,162 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# The installed daemon under systemd, as an operator has it: governs units, survives daemon-reload, refuses a typo,
+# explains itself, and leaves no trace.
+#
+#   system.slice
+#     ocr.service     no weight of its own          critical, priority 5
+#     own.service     CPUWeight=300 in its file     standard
+#     batch.service   no weight of its own          batch, tasks.max 100
+here=$(cd "$(dirname "$0")" && pwd)
+. "$here/lib.sh"
+
+loop='[Service]
+ExecStart=/bin/sh -c "while :; do sleep 0.01; done"'
+
+manifest() { # NAME CLASS EXTRA
+	cat >"/etc/modelgov/models.d/$1.yaml" <<-END
+	apiVersion: modelgov/v1
+	kind: Model
+	metadata: { name: $1, version: 1.0.0, owner: test@example.org }
+	match: { units: [$1.service] }
+	objectives:
+	  - { indicator: runqueue_wait, quantile: p99, budget: 10s, window: 2s }
+	resources:
+	  class: $2
+	$3
+	END
+}
+
+weight_of() { modelgov status --json | python3 -c '
+import json, sys
+for m in json.load(sys.stdin)["models"]:
+    if m["name"] == sys.argv[1]:
+        print(m["targets"][0]["cpu_weight"] if m["targets"] else "no target")' "$1"; }
+
+settled() { # prints yes when the three weights are set and differ by class
+	local o n b
+	o=$(knob system.slice/ocr.service/cpu.weight) n=$(knob system.slice/own.service/cpu.weight)
+	b=$(knob system.slice/batch.service/cpu.weight)
+	[ "$o" != none ] && [ "$b" != none ] && [ "$o" -gt "$n" ] && [ "$n" -gt "$b" ] && [ "$n" != 300 ] &&
+		echo yes || echo "no: ocr $o, own $n, batch $b"
+}
+
+values() { # what must be the same before and after
+	local u
+	for u in ocr own batch; do
+		echo "$u $(property $u.service CPUWeight) $(property $u.service TasksMax) $(property $u.service DropInPaths)"
+	done
+}
+
+stage_install
+unit ocr.service "$loop"
+unit batch.service "$loop"
+unit own.service "$loop
+CPUWeight=300"
+mkdir -p /etc/modelgov/models.d
+manifest ocr critical '  priority: 5'
+manifest own standard ''
+manifest batch batch '  tasks: { max: 100 }'
+before=$(values)
+
+# ---- observe is the default: seen, not touched
+systemctl start modelgovd
+is "modelgovd is active after systemctl start" active "$(systemctl is-active modelgovd)"
+gets "status lists the three models" "batch ocr own" sh -c \
+	'modelgov status --json | python3 -c "import json,sys; print(*[m[\"name\"] for m in json.load(sys.stdin)[\"models\"]])"'
+sleep 2
+is "observe mode changes nothing" "$before" "$(values)"
+
+# ---- enforce: picked up while running
+cat >/etc/modelgov/modelgov.yaml <<-END
+	apiVersion: modelgov/v1
+	kind: Host
+	mode: enforce
+END
+gets "weights follow the classes" yes settled
+is "systemd knows the weight too" "$(knob system.slice/ocr.service/cpu.weight)" "$(property ocr.service CPUWeight)"
+is "tasks.max of a manifest is set" 100 "$(knob system.slice/batch.service/pids.max)"
+set_weight=$(property ocr.service CPUWeight)
+systemctl daemon-reload
+is "the weight is still there after systemctl daemon-reload" "$set_weight" "$(property ocr.service CPUWeight)"
+is "and in the kernel" "$set_weight" "$(knob system.slice/ocr.service/cpu.weight)"
+gets "status shows the weight in force" "$set_weight" weight_of ocr
+
+# ---- why
+sleep 1
+has "explain says why in a sentence" 'cpu.weight of ocr .* class critical' "$(modelgov explain ocr)"
+has "explain --json has outcomes" '"outcome": ?"applied"' "$(modelgov explain ocr --json)"
+dump=$(bpftool map dump pinned /sys/fs/bpf/modelgov/model_names 2>&1)
+has "bpftool shows the models by name" 'ocr' "$dump"
+has "modelgov doctor finds what it needs" 'ok +.*BTF' "$(modelgov doctor)"
+
+# ---- a typo is refused, the old policy stays
+cp /etc/modelgov/models.d/ocr.yaml /run/ocr.good
+sed -i 's/class:/clas:/' /etc/modelgov/models.d/ocr.yaml
+sleep 2
+has "a typo is visible in status with its line" 'ocr\.yaml:8:' "$(modelgov status)"
+is "the old policy stays in force" "$set_weight" "$(property ocr.service CPUWeight)"
+modelgov check >/run/check.out 2>&1
+is "check exits 3 for it" 3 $?
+cp /run/ocr.good /etc/modelgov/models.d/ocr.yaml
+gets "the repaired policy is taken" 0 sh -c 'modelgov status | grep -c "ocr.yaml:8:"'
+
+# ---- a key that left its manifest is put back
+manifest batch batch ''
+gets "a knob that left the manifest has its first value again" "$(sed -n 's/^batch [^ ]* \([^ ]*\) .*/\1/p' <<<"$before")" \
+	property batch.service TasksMax
+
+# ---- starting and adopting models
+cat >/etc/modelgov/models.d/adhoc.yaml <<-END
+	apiVersion: modelgov/v1
+	kind: Model
+	metadata: { name: adhoc, version: 1.0.0, owner: test@example.org }
+	resources: { class: batch, tasks: { max: 64 } }
+END
+gets "a model without a match is in status" 'no target' weight_of adhoc
+modelgov run adhoc -- sleep 300 &
+gets "run starts a command in the model's own scope" active systemctl is-active modelgov-adhoc.scope
+gets "its scope gets the class's weight" "$(knob system.slice/batch.service/cpu.weight)" \
+	knob modelgov.slice/modelgov-adhoc.scope/cpu.weight
+gets "its limits are written inside" 64 knob modelgov.slice/modelgov-adhoc.scope/main/pids.max
+sleep 300 &
+adopted=$!
+modelgov attach adhoc $adopted
+has "attach moves a process into the scope" 'modelgov-adhoc.scope/main' "$(cat /proc/$adopted/cgroup)"
+modelgov run nosuch -- true >/run/out 2>&1
+has "run of a model without manifest says the cure" 'nosuch' "$(cat /run/out)"
+systemctl stop modelgov-adhoc.scope
+rm /etc/modelgov/models.d/adhoc.yaml
+
+# ---- kill -9: put back by ExecStopPost, then governed again
+systemctl kill -s KILL --kill-who=main modelgovd
+gets "kill -9 leaves every unit as it was before" "$before" values
+gets "and systemd starts it again" yes settled
+
+# ---- kill -9 with nobody to clean up: restore by hand
+mkdir -p /run/systemd/system/modelgovd.service.d
+printf '[Service]\nRestart=no\nExecStopPost=\n' >/run/systemd/system/modelgovd.service.d/alone.conf
+systemctl daemon-reload
+systemctl kill -s KILL --kill-who=main modelgovd
+gets "without ExecStopPost the weights stay after kill -9" failed systemctl is-active modelgovd
+is "until then they are ours" yes "$(settled)"
+modelgov restore >/run/out 2>&1
+is "modelgov restore succeeds without a daemon" 0 $?
+is "modelgov restore puts every value back" "$before" "$(values)"
+rm -r /run/systemd/system/modelgovd.service.d
+systemctl daemon-reload
+systemctl reset-failed modelgovd
+
+# ---- stop
+systemctl start modelgovd
+gets "governs again" yes settled
+systemctl stop modelgovd
+is "systemctl stop leaves every unit as it was before" "$before" "$(values)"
+is "the daemon ended well" success "$(property modelgovd.service Result)"
+is "no program is left in the kernel" "" "$(ls /sys/fs/bpf/modelgov 2>/dev/null)"
+has "modelgov status without a daemon says the cure" 'systemctl start modelgovd' "$(modelgov status 2>&1)"
+
+echo "-- what the journal says of it"
+journalctl -u modelgovd -o cat --no-pager | tail -n 60
+systemd-analyze security --no-pager modelgovd.service 2>/dev/null | tail -n 1
+verdict
