@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * decide: policy + observation + state -> plan. The law of modelgov, and nothing else.
+ * docs/decisions.md works an example.
  *
- * Pure: sees only its arguments; no clock, files, log, allocation, floating point; cannot fail, because it
- * can always answer "do nothing". Same input, same bytes out, whatever the order of targets; ties break
- * by id. `make lint` proves the purity over the symbols of the compiled room.
+ * Pure: sees only its arguments; no clock, files, log, allocation, floating point; cannot fail,
+ * because it can always answer "do nothing". Same input, same bytes out, whatever the order of
+ * targets; ties break by id. `make lint` proves the purity over the symbols of the compiled room.
  */
 #ifndef MODELGOV_DECIDE_H
 #define MODELGOV_DECIDE_H
@@ -14,26 +15,42 @@
 
 #define LADDER_LEVELS 41 /* w = round(100 * 1.25^(level - 20)): 1 .. 8674 */
 
-/* What decide remembers of one model. Only decide writes it. */
-struct model_state {
-	int32_t offset;          /* levels that feedback added to (or took from) the policy's level */
-	uint32_t low_ticks;      /* ticks in a row with slack under the raise threshold */
-	uint32_t settle_ticks;   /* ticks still to wait after a change */
-	uint32_t quiet_ticks;    /* ticks in a row with slack above the give-back threshold */
-	uint32_t missing_ticks;  /* ticks in a row without measurement */
+/* A wish that was planned and is still not in force: repeated ever more rarely. */
+struct retry {
+	uint64_t planned;    /* digest of the differences that were planned last; 0: none */
+	uint32_t failures;   /* times they were planned again */
+	uint32_t wait_ticks; /* until they are planned the next time */
 };
 
-/* What decide remembers of the host. Fixed size per model; zero is the state before the first tick. */
+/* What decide remembers of one model. Only decide writes it. */
+struct model_state {
+	int32_t offset;         /* levels this model pays to others: 0 or negative */
+	uint32_t missing_ticks; /* in a row without a reading of a CPU objective */
+	uint64_t low_ns;        /* slack has been under the risk threshold for that long */
+	uint64_t quiet_ns;      /* slack has been over the give-back threshold for that long */
+	uint64_t weight;        /* cpu.weight wanted at the last tick; 0: none yet */
+	enum reason moved_by;   /* what moved the level last */
+	struct evidence moved_why;
+	struct retry retries[N_KNOBS];
+};
+
+/* What decide remembers of the host, of fixed size per model; zero before the first tick. */
 struct state {
 	uint32_t n_models;
 	struct model_state *models;
+	int32_t lift[N_CLASSES];       /* levels by which a class and all above it were raised */
+	uint64_t settle_ns;            /* until the last change may be judged... */
+	enum model_class settle_class; /* ...by models of this class and less urgent ones */
+	uint64_t give_pause_ns;        /* until the next level may be given back */
+	uint64_t cpus;                 /* online, when last measured; 0: never */
+	struct desk *desks; /* scratch of one decide(); nothing in it outlives the call */
 };
 
 /* Storage the caller owns, zeroed; the only allocation of this room, done outside of decide(). */
 int state_init(struct state *s, uint32_t n_models);
 void state_fini(struct state *s);
 
-/* After a policy change: what is remembered of models that exist in both, by name. ret_new is init'ed. */
+/* After a policy change: what is remembered of models in both, by name. ret_new is init'ed. */
 void state_carry(const struct state *old, const struct policy *old_policy,
 		 const struct policy *new_policy, struct state *ret_new);
 
@@ -41,7 +58,11 @@ void state_carry(const struct state *old, const struct policy *old_policy,
 int plan_init(struct plan *p, uint32_t n_models, uint32_t max_actions);
 void plan_fini(struct plan *p);
 
-/* The law. ret_plan was init'ed for at least policy->n_models. */
+/*
+ * The law. state and ret_plan were init'ed for policy->n_models, observation and policy agree on
+ * the models. In observe mode the plan holds what the policy alone wants and feedback only speaks
+ * in verdicts: nobody carries steps out, so there is no next step to judge.
+ */
 void decide(const struct policy *policy, const struct observation *now, struct state *state,
 	    struct plan *ret_plan);
 
@@ -49,6 +70,7 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 struct parameter {
 	const char *name, *unit;
 	int64_t value;
+	int64_t minimum, maximum; /* outside of these the law loses its sense */
 	const char *effect, *source;
 };
 
@@ -57,5 +79,8 @@ extern const unsigned int n_parameters;
 
 /* cpu.weight of a ladder level, clamped to 0..40. */
 uint64_t ladder_weight(int32_t level);
+
+/* The highest level whose weight is not above this one. */
+int32_t ladder_level(uint64_t weight);
 
 #endif

@@ -1,0 +1,640 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Laws of decide() over thousands of random worlds: promises, classes, calm, and the same bytes for
+ * the same input. A failure names its seed; the seed alone makes the world again.
+ */
+#include "decide.h"
+
+#include <criterion/criterion.h>
+
+#include <inttypes.h>
+
+#define WORLDS      1500
+#define TICKS       40
+#define MAX_MODELS  20
+#define MAX_TARGETS (MAX_MODELS * 3)
+#define SEC(n)      ((uint64_t)(n)*NSEC_PER_SEC)
+
+/* A policy, what is observed, and the kernel that takes what is planned. */
+struct world {
+	uint64_t seed, random;
+	struct policy policy;
+	struct model models[MAX_MODELS];
+	struct observation now;
+	struct model_reading readings[MAX_MODELS];
+	struct target targets[MAX_TARGETS];
+	struct state state;
+	struct plan plan;
+};
+
+/* ---- random worlds ----------------------------------------------------------------------- */
+
+/* xorshift64*, Marsaglia 2003, Vigna 2016 */
+static uint64_t random_next(struct world *w)
+{
+	w->random ^= w->random >> 12;
+	w->random ^= w->random << 25;
+	w->random ^= w->random >> 27;
+	return w->random * 0x2545f4914f6cdd1dULL;
+}
+
+static uint64_t below(struct world *w, uint64_t limit)
+{
+	return (random_next(w) >> 16) % limit;
+}
+
+static bool chance(struct world *w, unsigned int percent)
+{
+	return below(w, 100) < percent;
+}
+
+static void objective_make(struct world *w, struct objective *o)
+{
+	*o = (struct objective){ .indicator = chance(w, 80) ? INDICATOR_RUNQUEUE_WAIT
+							    : INDICATOR_MEMORY_STALL,
+				 .quantile_permyriad = chance(w, 80) ? 9900 : 5000,
+				 .budget = 1 + below(w, 20 * NSEC_PER_MSEC),
+				 .window_ns = SEC(60) };
+}
+
+/* Floors and reserved shares of all together: at most 90 % of the host, as policy demands. */
+static void model_make(struct world *w, uint32_t index)
+{
+	struct model *m = &w->models[index];
+	static const char *const names[MAX_MODELS] = { "a", "b", "c", "d", "e", "f", "g",
+						       "h", "i", "j", "k", "l", "m", "n",
+						       "o", "p", "q", "r", "s", "t" };
+
+	*m = (struct model){ .name = names[index],
+			     .class = (enum model_class)below(w, N_CLASSES),
+			     .priority = (int32_t)below(w, 21) - 10,
+			     .n_objectives = chance(w, 60) ? (unsigned int)below(w, 3) : 0,
+			     .cpu_floor_permyriad = chance(w, 70) ? below(w, 220) : 0,
+			     .cpu_reserved_millicpu =
+				     chance(w, 20) ? below(w, w->now.host.cpus * 1000 / 9) : 0 };
+	for (unsigned int k = 0; k < m->n_objectives; k++)
+		objective_make(w, &m->objectives[k]);
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		m->values[k] = k != KNOB_CPU_WEIGHT && chance(w, 10) ? below(w, 1 << 20) : MISSING;
+}
+
+static void target_add(struct world *w, uint32_t model, enum driver driver)
+{
+	struct target *t = &w->targets[w->now.n_targets];
+
+	*t = (struct target){ .cgroup_id = 1000 + w->now.n_targets++,
+			      .model = model,
+			      .knobs = chance(w, 80) ? (1u << N_KNOBS) - 1
+						     : (uint32_t)below(w, 1u << N_KNOBS),
+			      .driver = driver,
+			      .path = "/x",
+			      .unit = "" };
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		t->values[k] = chance(w, 5) ? MISSING : chance(w, 10) ? VALUE_MAX : 100;
+}
+
+static struct world *world_new(uint64_t seed)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	uint32_t n;
+
+	w->seed = seed;
+	w->random = seed * 0x9e3779b97f4a7c15ULL + 1;
+	n = (uint32_t)below(w, MAX_MODELS + 1);
+	w->policy = (struct policy){ .host = { .mode = MODE_ENFORCE, .tick_ns = NSEC_PER_SEC },
+				     .n_models = n,
+				     .models = w->models };
+	w->now = (struct observation){
+		.taken_ns = SEC(3600), .n_models = n, .models = w->readings, .targets = w->targets
+	};
+	w->now.host.cpus = 1 + below(w, 64);
+	for (uint32_t i = 0; i < n; i++) {
+		model_make(w, i);
+		for (uint64_t left = below(w, 10) == 0 ? 0 : 1 + below(w, 3) / 2; left; left--)
+			target_add(w, i, chance(w, 90) ? DRIVER_SYSTEMD : DRIVER_OBSERVE);
+	}
+	cr_assert_eq(state_init(&w->state, n), 0);
+	cr_assert_eq(plan_init(&w->plan, n, MAX_TARGETS * N_KNOBS), 0);
+	return w;
+}
+
+static void world_free(struct world *w)
+{
+	plan_fini(&w->plan);
+	state_fini(&w->state);
+	free(w);
+}
+
+/* Everybody uses that part of every budget, in hundredths, and runs. */
+static void readings_level(struct world *w, uint64_t percent)
+{
+	for (uint32_t i = 0; i < w->now.n_models; i++) {
+		struct model_reading *r = &w->readings[i];
+
+		memset(r, 0xff, sizeof(*r));
+		for (unsigned int k = 0; k < MAX_OBJECTIVES; k++)
+			r->objectives[k] =
+				(struct reading){ w->models[i].objectives[k].budget * percent / 100,
+						  1000 };
+		r->waits = r->wait_ns = r->own_quota_ns = MISSING;
+		r->wait_p50_ns = r->wait_p99_ns = r->culprit_permyriad = MISSING;
+		r->run_ns = w->now.span_ns;
+	}
+}
+
+static void reading_disturb(struct world *w, uint32_t i)
+{
+	struct model_reading *r = &w->readings[i];
+
+	for (unsigned int k = 0; k < w->models[i].n_objectives; k++) {
+		uint64_t budget = w->models[i].objectives[k].budget;
+
+		r->objectives[k].observed = chance(w, 5) ? MISSING : budget * below(w, 260) / 100;
+		r->objectives[k].samples = chance(w, 5) ? below(w, 20) : 1000;
+	}
+	if (chance(w, 40)) {
+		r->culprit = (uint32_t)below(w, w->now.n_models + 1);
+		r->culprit_permyriad = below(w, 10001);
+	}
+	r->run_ns = chance(w, 20) ? 0 : chance(w, 10) ? MISSING : below(w, SEC(2));
+	if (chance(w, 10)) {
+		r->wait_ns = below(w, 1000);
+		r->own_quota_ns = below(w, 1000);
+	}
+	if (chance(w, 30)) {
+		r->waits = below(w, 3);
+		r->wait_p50_ns = r->wait_p99_ns = below(w, 40 * NSEC_PER_MSEC);
+	}
+}
+
+/* Readings wander: most models stay where they were for some ticks. */
+static void readings_disturb(struct world *w)
+{
+	for (uint32_t i = 0; i < w->now.n_models; i++)
+		if (chance(w, 30))
+			reading_disturb(w, i);
+}
+
+/* ---- time -------------------------------------------------------------------------------- */
+
+static void world_decide(struct world *w)
+{
+	w->now.tick++;
+	w->now.span_ns = w->now.tick == 1 ? 0 : NSEC_PER_SEC;
+	w->now.taken_ns += w->now.span_ns;
+	decide(&w->policy, &w->now, &w->state, &w->plan);
+}
+
+static void plan_apply(struct world *w)
+{
+	for (uint32_t i = 0; i < w->plan.n_actions; i++) {
+		const struct action *a = &w->plan.actions[i];
+
+		cr_assert_lt(a->target, w->now.n_targets);
+		cr_assert_eq(w->targets[a->target].cgroup_id, a->cgroup_id);
+		w->targets[a->target].values[a->knob] = a->value;
+	}
+}
+
+/* Calls check after each of some disturbed ticks; most plans are carried out. */
+typedef void tick_check(struct world *w, const struct model_state *before);
+
+static void worlds_run(tick_check *check)
+{
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct world *w = world_new(seed);
+		struct model_state before[MAX_MODELS] = { 0 };
+
+		readings_level(w, 50);
+		for (int tick = 0; tick < TICKS; tick++) {
+			if (chance(w, 50))
+				readings_disturb(w);
+			w->now.is_busy = chance(w, 5);
+			memcpy(before, w->state.models, sizeof(before[0]) * w->policy.n_models);
+			world_decide(w);
+			check(w, before);
+			if (chance(w, 95))
+				plan_apply(w);
+		}
+		world_free(w);
+	}
+}
+
+static unsigned int cgroups_of(const struct world *w, uint32_t model)
+{
+	unsigned int n = 0;
+
+	for (uint32_t i = 0; i < w->now.n_targets; i++) {
+		const struct target *t = &w->targets[i];
+
+		n += t->model == model && t->driver != DRIVER_OBSERVE &&
+		     (t->knobs & 1u << KNOB_CPU_WEIGHT);
+	}
+	return MAX(n, 1u);
+}
+
+static bool has_cpu_objective(const struct world *w, uint32_t model)
+{
+	for (unsigned int k = 0; k < w->models[model].n_objectives; k++)
+		if (w->models[model].objectives[k].indicator == INDICATOR_RUNQUEUE_WAIT)
+			return true;
+	return false;
+}
+
+/* ---- same input, same bytes -------------------------------------------------------------- */
+
+static void plans_compare(const struct world *a, const struct world *b, bool has_order)
+{
+	cr_assert_eq(a->plan.n_actions, b->plan.n_actions, "seed %" PRIu64, a->seed);
+	cr_assert_eq(a->plan.is_cut, b->plan.is_cut, "seed %" PRIu64, a->seed);
+	cr_assert_eq(memcmp(a->plan.verdicts, b->plan.verdicts,
+			    sizeof(struct verdict) * a->policy.n_models),
+		     0, "verdicts differ, seed %" PRIu64 ", tick %" PRIu64, a->seed, a->now.tick);
+	cr_assert_eq(memcmp(a->state.models, b->state.models,
+			    sizeof(struct model_state) * a->policy.n_models),
+		     0, "states differ, seed %" PRIu64 ", tick %" PRIu64, a->seed, a->now.tick);
+	for (uint32_t i = 0; i < a->plan.n_actions; i++) {
+		struct action one = a->plan.actions[i], other = b->plan.actions[i];
+
+		if (!has_order) {
+			cr_assert_eq(b->targets[other.target].cgroup_id, other.cgroup_id);
+			other.target = one.target;
+		}
+		cr_assert_eq(memcmp(&one, &other, sizeof(one)), 0,
+			     "action %u differs, seed %" PRIu64 ", tick %" PRIu64, i, a->seed,
+			     a->now.tick);
+	}
+}
+
+static void targets_shuffle(struct world *w)
+{
+	for (uint32_t i = w->now.n_targets; i > 1; i--) {
+		uint32_t j = (uint32_t)below(w, i);
+		struct target t = w->targets[j];
+
+		w->targets[j] = w->targets[i - 1];
+		w->targets[i - 1] = t;
+	}
+}
+
+static void twins_run(uint64_t seed, bool is_shuffled, uint32_t max_actions)
+{
+	struct world *a = world_new(seed), *b = world_new(seed);
+
+	a->plan.max_actions = b->plan.max_actions = max_actions;
+	readings_level(a, 50);
+	for (int tick = 0; tick < TICKS; tick++) {
+		if (chance(a, 50))
+			readings_disturb(a);
+		memcpy(b->readings, a->readings, sizeof(a->readings));
+		if (is_shuffled)
+			targets_shuffle(b);
+		world_decide(a);
+		world_decide(b);
+		plans_compare(a, b, !is_shuffled);
+		plan_apply(a);
+		plan_apply(b);
+	}
+	world_free(a);
+	world_free(b);
+}
+
+Test(decide_laws, the_same_input_gives_the_same_bytes)
+{
+	for (uint64_t seed = 1; seed <= WORLDS / 3; seed++)
+		twins_run(seed, false, MAX_TARGETS * N_KNOBS);
+}
+
+Test(decide_laws, the_order_of_targets_changes_nothing)
+{
+	for (uint64_t seed = 1; seed <= WORLDS / 3; seed++)
+		twins_run(seed, true, MAX_TARGETS * N_KNOBS);
+}
+
+Test(decide_laws, the_order_of_targets_changes_nothing_when_the_plan_is_cut)
+{
+	for (uint64_t seed = 1; seed <= WORLDS / 3; seed++)
+		twins_run(seed, true, (uint32_t)(seed % 6));
+}
+
+/* ---- promises ---------------------------------------------------------------------------- */
+
+static void shares_check(struct world *w, const struct model_state *before)
+{
+	uint64_t sum = 0, promised = 0, cpus = w->now.host.cpus;
+
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		sum += w->state.models[i].weight * cgroups_of(w, i);
+		promised += MAX(w->models[i].cpu_floor_permyriad,
+				w->models[i].cpu_reserved_millicpu * 10 / cpus + 1);
+	}
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		const struct model *m = &w->models[i];
+		uint64_t share = w->state.models[i].weight * cgroups_of(w, i);
+
+		cr_assert_geq(share * PERMYRIAD, m->cpu_floor_permyriad * sum,
+			      "floor of %s: %" PRIu64 " of %" PRIu64 ", seed %" PRIu64, m->name,
+			      share, sum, w->seed);
+		if (promised > 9000 || m->class == CLASS_EXPERIMENT)
+			continue;
+		cr_assert_geq(share * cpus * 1000, m->cpu_reserved_millicpu * sum,
+			      "reserved share of %s, seed %" PRIu64, m->name, w->seed);
+	}
+}
+
+Test(decide_laws, nobody_is_below_floor_or_reserved_share)
+{
+	worlds_run(shares_check);
+}
+
+static void ranges_check(struct world *w, const struct model_state *before)
+{
+	for (uint32_t i = 0; i < w->plan.n_actions; i++) {
+		const struct action *a = &w->plan.actions[i];
+
+		cr_assert_neq(w->targets[a->target].driver, DRIVER_OBSERVE);
+		cr_assert(w->targets[a->target].knobs & 1u << a->knob);
+		cr_assert_neq(a->value, MISSING);
+		cr_assert_neq(a->value, a->expected);
+		cr_assert_neq(a->reason, REASON_NONE);
+		if (a->reason == REASON_POLICY_VALUE || a->reason == REASON_FEED_FORWARD)
+			cr_assert(a->why.model == MODEL_NONE && a->why.culprit == MODEL_NONE &&
+				  a->why.observed == MISSING && a->why.budget == MISSING &&
+				  a->why.culprit_permyriad == MISSING);
+		if (a->knob == KNOB_CPU_WEIGHT)
+			cr_assert(a->value >= 1 && a->value <= 10000);
+	}
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		const struct verdict *v = &w->plan.verdicts[i];
+
+		cr_assert(v->why.model == MODEL_NONE || v->why.model < w->policy.n_models);
+		cr_assert(v->why.culprit == MODEL_NONE || v->why.culprit < w->policy.n_models);
+		cr_assert((v->why.culprit == MODEL_NONE) == (v->why.culprit_permyriad == MISSING));
+		cr_assert(v->level >= 0 && v->level < LADDER_LEVELS);
+		cr_assert(v->policy_level >= 0 && v->policy_level < LADDER_LEVELS);
+		cr_assert(w->state.models[i].offset <= 0 &&
+			  w->state.models[i].offset > -LADDER_LEVELS);
+	}
+}
+
+Test(decide_laws, only_own_knobs_are_written_and_only_within_the_kernels_range)
+{
+	worlds_run(ranges_check);
+}
+
+/* ---- classes ----------------------------------------------------------------------------- */
+
+static void classes_check(struct world *w, const struct model_state *before)
+{
+	cr_assert_eq(w->state.lift[CLASS_BATCH], 0);
+	cr_assert_eq(w->state.lift[CLASS_EXPERIMENT], 0);
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		const struct model_state *s = &w->state.models[i];
+
+		if (s->offset >= before[i].offset)
+			continue;
+		cr_assert_eq(s->moved_by, REASON_DONOR, "seed %" PRIu64, w->seed);
+		cr_assert_lt(s->moved_why.model, w->policy.n_models);
+		cr_assert_geq(w->models[i].class, w->models[s->moved_why.model].class,
+			      "%s paid for a class below, seed %" PRIu64, w->models[i].name,
+			      w->seed);
+	}
+}
+
+Test(decide_laws, no_class_pays_for_a_class_below)
+{
+	worlds_run(classes_check);
+}
+
+/* A model that paid nothing keeps its distance to every class below, whatever these got. */
+static void distance_check(struct world *w, const struct model_state *before)
+{
+	static const int32_t base[N_CLASSES] = { 32, 20, 8, 2 };
+
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		const struct model *above = &w->models[i];
+
+		for (uint32_t j = 0; j < w->policy.n_models; j++) {
+			const struct model *other = &w->models[j];
+			int32_t lift = 0, distance = base[above->class] - base[other->class];
+
+			if (other->class <= above->class)
+				continue;
+			for (unsigned int c = above->class; c < other->class; c++)
+				lift += w->state.lift[c];
+			cr_assert_geq(distance + lift - w->state.models[j].offset, distance);
+		}
+	}
+}
+
+Test(decide_laws, a_lift_never_shortens_the_lead_of_a_class_above)
+{
+	worlds_run(distance_check);
+}
+
+static void experiments_check(struct world *w, const struct model_state *before)
+{
+	uint64_t sum = 0, lowest = UINT64_MAX;
+
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		sum += w->state.models[i].weight * cgroups_of(w, i);
+		if (w->models[i].class != CLASS_EXPERIMENT)
+			lowest = MIN(lowest, w->state.models[i].weight);
+	}
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		uint64_t floor =
+			w->models[i].cpu_floor_permyriad * sum / PERMYRIAD / cgroups_of(w, i) + 1;
+
+		if (w->models[i].class == CLASS_EXPERIMENT)
+			cr_assert_leq(w->state.models[i].weight, MAX(lowest, floor),
+				      "experiment %s, seed %" PRIu64 ", tick %" PRIu64,
+				      w->models[i].name, w->seed, w->now.tick);
+	}
+}
+
+Test(decide_laws, experiments_stand_above_production_by_nothing_but_their_floor)
+{
+	worlds_run(experiments_check);
+}
+
+/* ---- calm -------------------------------------------------------------------------------- */
+
+Test(decide_laws, a_calm_world_has_nothing_to_do_after_the_first_plan)
+{
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct world *w = world_new(seed);
+
+		readings_level(w, 50);
+		world_decide(w);
+		plan_apply(w);
+		for (int tick = 0; tick < TICKS; tick++) {
+			world_decide(w);
+			cr_assert_eq(w->plan.n_actions, 0, "seed %" PRIu64 ", tick %" PRIu64, seed,
+				     w->now.tick);
+		}
+		world_free(w);
+	}
+}
+
+Test(decide_laws, after_its_own_outcome_a_plan_wants_nothing_more)
+{
+	unsigned int n_empty = 0;
+
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct world *w = world_new(seed);
+		struct model_state before[MAX_MODELS] = { 0 };
+		bool has_given = false;
+		int32_t lift;
+
+		readings_level(w, 50);
+		for (int tick = 0; tick < TICKS; tick++) {
+			readings_disturb(w);
+			world_decide(w);
+			plan_apply(w);
+		}
+		readings_level(w, 90); /* in the dead band: nothing moves any more */
+		world_decide(w);
+		plan_apply(w);
+		memcpy(before, w->state.models, sizeof(before[0]) * w->policy.n_models);
+		lift = w->state.lift[CLASS_CRITICAL] + w->state.lift[CLASS_STANDARD];
+		world_decide(w);
+		lift -= w->state.lift[CLASS_CRITICAL] + w->state.lift[CLASS_STANDARD];
+		for (uint32_t i = 0; i < w->policy.n_models; i++) {
+			cr_assert_geq(w->state.models[i].offset, before[i].offset);
+			has_given |= w->state.models[i].offset > before[i].offset;
+		}
+		cr_assert_geq(lift, 0);
+		/* whoever promises nothing may be due to get something back at this very tick */
+		cr_assert(has_given || lift > 0 || w->plan.n_actions == 0, "seed %" PRIu64, seed);
+		n_empty += w->plan.n_actions == 0;
+		world_free(w);
+	}
+	cr_assert_gt(n_empty, WORLDS * 95 / 100, "only %u of %d were empty", n_empty, WORLDS);
+}
+
+/* One claim a tick, and its class and those below wait for three. */
+static void steps_check(struct world *w, const struct model_state *before)
+{
+	static uint64_t last_tick;
+	static enum model_class last_class;
+	uint32_t claimant = MODEL_NONE;
+
+	if (w->now.tick == 1)
+		last_tick = 0;
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		const struct model_state *s = &w->state.models[i];
+
+		if (s->offset >= before[i].offset)
+			continue;
+		if (claimant == MODEL_NONE)
+			claimant = s->moved_why.model;
+		cr_assert_eq(s->moved_why.model, claimant, "two claims, seed %" PRIu64, w->seed);
+	}
+	if (claimant == MODEL_NONE)
+		return;
+	cr_assert(last_tick == 0 || w->now.tick > last_tick + 3 ||
+			  w->models[claimant].class < last_class,
+		  "not settled, seed %" PRIu64 ", tick %" PRIu64, w->seed, w->now.tick);
+	last_tick = w->now.tick;
+	last_class = w->models[claimant].class;
+}
+
+Test(decide_laws, one_claim_is_served_at_a_time_and_then_all_wait)
+{
+	worlds_run(steps_check);
+}
+
+/* ---- missing and mad readings ------------------------------------------------------------ */
+
+Test(decide_laws, missing_readings_never_lead_to_a_step)
+{
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct world *w = world_new(seed);
+
+		for (int tick = 0; tick < TICKS; tick++) {
+			readings_level(w, 300);
+			for (uint32_t i = 0; i < w->policy.n_models; i++)
+				for (unsigned int k = 0; k < MAX_OBJECTIVES; k++)
+					w->readings[i].objectives[k].observed = MISSING;
+			world_decide(w);
+			plan_apply(w);
+			for (uint32_t i = 0; i < w->policy.n_models; i++) {
+				enum reason reason = w->plan.verdicts[i].reason;
+
+				cr_assert_eq(w->state.models[i].offset, 0, "seed %" PRIu64, seed);
+				cr_assert(tick == 0 || !has_cpu_objective(w, i) ||
+						  reason == REASON_SENSOR_GAP ||
+						  reason == REASON_SENSOR_LOST,
+					  "seed %" PRIu64 ", reason %d", seed, reason);
+			}
+			cr_assert(w->state.lift[CLASS_CRITICAL] == 0 &&
+				  w->state.lift[CLASS_STANDARD] == 0);
+		}
+		world_free(w);
+	}
+}
+
+static uint64_t mad(struct world *w)
+{
+	static const uint64_t values[] = { 0,
+					   1,
+					   2,
+					   UINT32_MAX,
+					   1ULL << 62,
+					   INT64_MAX,
+					   1ULL << 63,
+					   UINT64_MAX - 2,
+					   MISSING,
+					   VALUE_MAX,
+					   NSEC_PER_SEC,
+					   10000,
+					   9999,
+					   UINT64_MAX / 2,
+					   UINT64_MAX / 10000 };
+
+	return chance(w, 50) ? values[below(w, ARRAY_SIZE(values))] : random_next(w);
+}
+
+static void world_madden(struct world *w)
+{
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		struct model *m = &w->models[i];
+		uint64_t *numbers = (uint64_t *)(void *)&w->readings[i];
+
+		m->priority = (int32_t)mad(w);
+		m->cpu_floor_permyriad = mad(w);
+		m->cpu_reserved_millicpu = mad(w);
+		for (unsigned int k = 0; k < MAX_OBJECTIVES; k++)
+			m->objectives[k].budget = mad(w);
+		for (unsigned int k = 1; k < N_KNOBS; k++)
+			m->values[k] = mad(w);
+		for (size_t n = 0; n < sizeof(w->readings[i]) / sizeof(*numbers); n++)
+			numbers[n] = mad(w);
+	}
+	for (uint32_t i = 0; i < w->now.n_targets; i++)
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			w->targets[i].values[k] = mad(w);
+	w->now.host.cpus = mad(w);
+	w->policy.host.tick_ns = mad(w);
+}
+
+Test(decide_laws, no_input_is_too_mad_to_decide_on)
+{
+	for (uint64_t seed = 1; seed <= WORLDS; seed++) {
+		struct world *w = world_new(seed);
+
+		for (int tick = 0; tick < TICKS / 4; tick++) {
+			world_madden(w);
+			w->now.tick++;
+			w->now.span_ns = mad(w);
+			decide(&w->policy, &w->now, &w->state, &w->plan);
+			ranges_check(w, NULL);
+			for (uint32_t i = 0; i < w->policy.n_models; i++)
+				cr_assert(w->state.models[i].weight >= 1 &&
+						  w->state.models[i].weight <= 10000,
+					  "seed %" PRIu64, seed);
+			plan_apply(w);
+		}
+		world_free(w);
+	}
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * What the stages of one decide() hand to each other. Private to the room: the door is decide.h.
+ */
+#ifndef MODELGOV_DESK_H
+#define MODELGOV_DESK_H
+
+#include "decide.h"
+#include "law.h"
+
+/* Slack of who promises nothing, or has too little demand to break a promise: all can be taken. */
+#define SLACK_ALL INT64_MAX
+
+/* What the readings of a model's objectives allow to say. */
+enum insight {
+	INSIGHT_NOTHING, /* no objectives */
+	INSIGHT_GAP,     /* a CPU objective, or the only objective, could not be read */
+	INSIGHT_THIN,    /* too few samples */
+	INSIGHT_JUDGED,
+};
+
+/* Everything about one model within one decide(). */
+struct desk {
+	/* from policy and targets */
+	int32_t base;       /* level by class and priority */
+	int32_t level;      /* base, what it paid, what its class was lifted */
+	uint32_t n_cgroups; /* whose weight is ours to set */
+	bool is_in_force;   /* all of them show the weight that was wanted last */
+	uint64_t floor_ppm; /* of the host, promised to the model beside all others... */
+	uint64_t share_ppm; /* ...and with its reserved share */
+
+	/* from the readings */
+	enum insight insight;
+	bool has_promise;  /* an objective that CPU can help */
+	int64_t cpu_slack; /* worst of those; SLACK_ALL */
+	bool is_cpu_worst; /* the worst of all objectives is one of those */
+
+	/* from feedback */
+	int32_t step;   /* levels wanted now */
+	bool has_moved; /* its level changed in this tick */
+
+	/* for the plan */
+	uint64_t weight;
+	bool is_floored;               /* the weight is above the level's to keep the floor */
+	uint64_t differences[N_KNOBS]; /* digest of what is wanted and not in force; 0: nothing */
+	uint32_t due;                  /* bit per knob whose differences are planned in this tick */
+};
+
+/* A consistent set of weights: every model has its level's weight or, where more, its share of
+ * total. */
+struct balance {
+	uint64_t total; /* sum over all governed cgroups, at least */
+	int32_t shift;  /* levels that all had to go down so that the largest weight fits */
+};
+
+/* The arguments of decide(), and what holds for all models. */
+struct turn {
+	const struct policy *policy;
+	const struct observation *now;
+	struct state *state;
+	struct plan *plan;
+	uint32_t n; /* models */
+	struct desk *desks;
+	struct balance balance; /* at the levels of now */
+	bool has_moved;         /* some level changed in this tick */
+};
+
+/* judge.c */
+void evidence_clear(struct evidence *e);
+void turn_assess(struct turn *t); /* readings -> insight and evidence; remembers nothing */
+void turn_judge(struct turn *t);  /* -> who wants how many levels, and why not */
+bool model_is_quiet(const struct turn *t, uint32_t model);
+
+/* share.c */
+void turn_promise(struct turn *t); /* floors and reserved shares that can be kept together */
+struct balance balance_find(const struct turn *t, bool is_policy);
+uint64_t balance_weight(const struct desk *d, int32_t level, const struct balance *b);
+int32_t balance_level(const struct desk *d, int32_t level, const struct balance *b);
+int32_t balance_end(const struct desk *d, const struct balance *b);
+bool balance_is_floored(const struct desk *d, int32_t level, const struct balance *b);
+
+/* feedback.c */
+void turn_level(struct turn *t); /* base, offset and lift -> level */
+void turn_feed_back(struct turn *t);
+
+/* propose.c */
+void turn_compare(struct turn *t); /* what is wanted and not in force, per model and knob */
+void turn_propose(struct turn *t); /* the actions */
+
+static inline int32_t clamp(int32_t value, int32_t low, int32_t high)
+{
+	return value < low ? low : value > high ? high : value;
+}
+
+static inline uint64_t saturating_add(uint64_t a, uint64_t b)
+{
+	return a > UINT64_MAX - b ? UINT64_MAX : a + b;
+}
+
+/* Time that this reading speaks for: after a pause nobody watched more than one tick of it. */
+static inline uint64_t watched_ns(const struct turn *t)
+{
+	return MIN(t->now->span_ns, t->policy->host.tick_ns);
+}
+
+/* Half a tick of tolerance: a tick that comes a little early still counts. */
+static inline bool has_passed(const struct turn *t, uint64_t elapsed_ns, uint64_t wanted_ns)
+{
+	return saturating_add(elapsed_ns, t->policy->host.tick_ns / 2) >= wanted_ns;
+}
+
+#endif

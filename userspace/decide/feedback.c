@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Moves levels: who pays for whom, what a class is lifted by, what is given back and when. Knows
+ * nothing of readings (judge.c) nor of weights in the kernel (share.c, propose.c).
+ *
+ * Only ratios count, so a model gets more when others get less. That is how it is done here: others
+ * pay by going down (offset, never above 0), and nobody is raised alone. What payers free goes to
+ * all the others in proportion, so no class above can lose by it, and the weights move away from
+ * the lower end of the ladder last, where whole numbers are coarse. In order, the first that can:
+ *
+ *   1. the culprit, when one model ran during most of the waits
+ *   2. the lowest class with demand; in it first the models without objectives, all of them
+ * together, because alone each would free little; then one at a time, the one with the largest
+ * slack
+ *   3. the claimant's own class: only models with slack over GIVE_SLACK, by the same order
+ *   4. levels that the claimant itself paid to a class above which is quiet now
+ *   5. lift: the claimant's class and all above go up together, against cgroups that nobody governs
+ *
+ * One claim is served at a time, the most urgent first, then all wait until its effect can be seen:
+ * there is one CPU time on a host, and everybody's readings change with every step.
+ */
+#include "desk.h"
+
+/* ---- levels ------------------------------------------------------------------------------ */
+
+static int32_t policy_level(const struct model *m)
+{
+	static const int32_t base[N_CLASSES] = {
+		[CLASS_CRITICAL] = LAW_LEVEL_CRITICAL,
+		[CLASS_STANDARD] = LAW_LEVEL_STANDARD,
+		[CLASS_BATCH] = LAW_LEVEL_BATCH,
+		[CLASS_EXPERIMENT] = LAW_LEVEL_EXPERIMENT,
+	};
+
+	return base[m->class] + clamp(m->priority, -10, 10) / LAW_PRIORITY_PER_LEVEL;
+}
+
+/* A class's own lift and those of the classes below it: the lead over them stays what it was. */
+static int32_t lift_of(const struct turn *t, enum model_class class)
+{
+	int32_t lift = 0;
+
+	for (unsigned int c = class; c < N_CLASSES; c++)
+		lift += t->state->lift[c];
+	return lift;
+}
+
+/* Levels left above the highest of this class and all above. */
+static int32_t headroom(const struct turn *t, enum model_class class)
+{
+	int32_t highest = 0;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->policy->models[i].class <= class)
+			highest = MAX(highest,
+				      t->desks[i].base + lift_of(t, t->policy->models[i].class));
+	return LADDER_LEVELS - 1 - highest;
+}
+
+/* After a policy change the highest model may stand higher than when its class was lifted. */
+static void lift_trim(struct turn *t)
+{
+	for (unsigned int c = 0; c < N_CLASSES; c++)
+		while (t->state->lift[c] > 0 && headroom(t, c) < 0)
+			t->state->lift[c]--;
+}
+
+/* Experiments never stand above production, not even while it pays and they do not. */
+static void experiments_hold_down(struct turn *t)
+{
+	uint32_t lowest = MODEL_NONE;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (t->policy->models[i].class == CLASS_EXPERIMENT)
+			continue;
+		if (lowest == MODEL_NONE || t->desks[i].level < t->desks[lowest].level)
+			lowest = i;
+	}
+	for (uint32_t i = 0; lowest != MODEL_NONE && i < t->n; i++) {
+		struct desk *d = &t->desks[i];
+
+		if (t->policy->models[i].class != CLASS_EXPERIMENT ||
+		    d->level <= t->desks[lowest].level)
+			continue;
+		d->level = t->desks[lowest].level;
+		t->state->models[i].moved_by = t->state->models[lowest].moved_by;
+		t->state->models[i].moved_why = t->state->models[lowest].moved_why;
+	}
+}
+
+void turn_level(struct turn *t)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		t->desks[i].base = policy_level(&t->policy->models[i]);
+	lift_trim(t);
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct desk *d = &t->desks[i];
+		int32_t unpaid = d->base + lift_of(t, t->policy->models[i].class);
+		int32_t *offset = &t->state->models[i].offset;
+
+		/* a new policy or less lift: less to have paid with */
+		*offset = clamp(*offset, -unpaid, 0);
+		d->level = unpaid + *offset;
+	}
+	experiments_hold_down(t);
+}
+
+static void move_note(struct turn *t, uint32_t model, enum reason reason,
+		      const struct evidence *why)
+{
+	t->has_moved = true;
+	t->desks[model].has_moved = true;
+	t->state->models[model].moved_by = reason;
+	t->state->models[model].moved_why = *why;
+}
+
+/* ---- who can pay ------------------------------------------------------------------------- */
+
+enum standing {
+	STANDING_NONE,    /* has nothing to give, or need not */
+	STANDING_STUCK,   /* would have, but its weight cannot be set */
+	STANDING_PENDING, /* would have, but its last weight is not in force yet */
+	STANDING_READY,
+};
+
+/* Weights that are not in force say nothing about the next step: stepping on would wind up. */
+static enum standing weight_standing(const struct turn *t, uint32_t model)
+{
+	if (t->desks[model].is_in_force)
+		return STANDING_READY;
+	return t->state->models[model].retries[KNOB_CPU_WEIGHT].failures > 0 ? STANDING_STUCK
+									     : STANDING_PENDING;
+}
+
+static bool has_demand(const struct turn *t, uint32_t model)
+{
+	const struct model_reading *r = &t->now->models[model];
+	uint64_t used_ns = r->run_ns != MISSING ? r->run_ns : r->cpu_usage_ns;
+
+	return used_ns != MISSING && used_ns >= t->now->span_ns / PERMYRIAD * LAW_DEMAND;
+}
+
+/* May this model pay for that class, and has it anything to pay with? Demand is asked apart. */
+static enum standing payer_standing(const struct turn *t, uint32_t model, enum model_class claiming)
+{
+	const struct desk *d = &t->desks[model];
+	enum model_class class = t->policy->models[model].class;
+
+	if (class < claiming || (class == claiming && d->cpu_slack <= LAW_GIVE_SLACK))
+		return STANDING_NONE;
+	if (d->has_promise && d->insight == INSIGHT_GAP) /* nobody knows what it would cost */
+		return STANDING_NONE;
+	if (d->n_cgroups == 0 || d->level <= balance_end(d, &t->balance))
+		return STANDING_NONE;
+	return weight_standing(t, model);
+}
+
+/* Does the first pay before the second? Ties go to the lower index. */
+static bool pays_before(const struct turn *t, uint32_t first, uint32_t second)
+{
+	const struct model *a = &t->policy->models[first], *b = &t->policy->models[second];
+	const struct desk *da = &t->desks[first], *db = &t->desks[second];
+
+	if (a->class != b->class)
+		return a->class > b->class;
+	if (da->cpu_slack != db->cpu_slack)
+		return da->cpu_slack > db->cpu_slack;
+	return a->priority < b->priority;
+}
+
+/* The first payer, and what stands in the way of others. */
+struct payers {
+	uint32_t first; /* or MODEL_NONE */
+	bool is_pending, is_stuck;
+};
+
+static struct payers payers_find(const struct turn *t, enum model_class claiming)
+{
+	struct payers p = { .first = MODEL_NONE };
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		enum standing standing = payer_standing(t, i, claiming);
+
+		if (standing == STANDING_NONE || !has_demand(t, i))
+			continue;
+		p.is_pending |= standing == STANDING_PENDING;
+		p.is_stuck |= standing == STANDING_STUCK;
+		if (standing == STANDING_READY &&
+		    (p.first == MODEL_NONE || pays_before(t, i, p.first)))
+			p.first = i;
+	}
+	return p;
+}
+
+/* ---- serving a claim --------------------------------------------------------------------- */
+
+/* A model that wants levels, and the world in which it does. */
+struct claim {
+	uint32_t model;
+	enum model_class class;
+	const struct verdict *verdict;
+	int32_t step;
+};
+
+static void model_pay(struct turn *t, uint32_t payer, const struct claim *c)
+{
+	struct desk *d = &t->desks[payer];
+	int32_t end = balance_end(d, &t->balance), level = MAX(d->level - c->step, end);
+
+	/* where rounding made two levels one weight, a step of nothing would be no step */
+	while (level > end && ladder_weight(level) == ladder_weight(d->level))
+		level--;
+	t->state->models[payer].offset -= d->level - level;
+	move_note(t, payer, REASON_DONOR, &c->verdict->why);
+	t->plan->verdicts[payer].reason = REASON_DONOR;
+	t->plan->verdicts[payer].why = c->verdict->why;
+}
+
+static void tier_pay(struct turn *t, uint32_t first, const struct claim *c)
+{
+	enum model_class class = t->policy->models[first].class;
+
+	if (t->desks[first].cpu_slack != SLACK_ALL) {
+		model_pay(t, first, c);
+		return;
+	}
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->policy->models[i].class == class && t->desks[i].cpu_slack == SLACK_ALL &&
+		    has_demand(t, i) && payer_standing(t, i, c->class) == STANDING_READY)
+			model_pay(t, i, c);
+}
+
+/* The culprit that may be asked first, or MODEL_NONE. */
+static uint32_t culprit_of(const struct claim *c)
+{
+	const struct evidence *why = &c->verdict->why;
+
+	return why->culprit != MODEL_NONE && why->culprit_permyriad >= LAW_CULPRIT ? why->culprit
+										   : MODEL_NONE;
+}
+
+/* Every model of these classes is quiet: what was taken for them may go back. */
+static bool classes_are_quiet(const struct turn *t, enum model_class last)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->policy->models[i].class <= last && !model_is_quiet(t, i))
+			return false;
+	return true;
+}
+
+/* The claimant takes back what it paid to those above, when they can spare it. */
+static bool claim_reclaim(struct turn *t, const struct claim *c)
+{
+	struct model_state *s = &t->state->models[c->model];
+
+	if (s->offset == 0 || (c->class > CLASS_CRITICAL && !classes_are_quiet(t, c->class - 1)))
+		return false;
+	s->offset = MIN(s->offset + c->step, 0);
+	move_note(t, c->model, c->verdict->reason, &c->verdict->why);
+	return true;
+}
+
+/*
+ * Not for batch and experiments: what nobody governs includes the host's own services. Not when a
+ * governed model ran during most of the waits, the claimant itself included: that one is at its
+ * end, or it keeps its distance in a lift as well.
+ */
+static bool claim_lift(struct turn *t, const struct claim *c)
+{
+	int32_t step = MIN(c->step, headroom(t, c->class));
+
+	if (c->class > CLASS_STANDARD || culprit_of(c) != MODEL_NONE || step <= 0 ||
+	    t->desks[c->model].n_cgroups == 0 || !t->desks[c->model].is_in_force)
+		return false;
+	t->state->lift[c->class] += step;
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->policy->models[i].class <= c->class)
+			move_note(t, i, c->verdict->reason, &c->verdict->why);
+	return true;
+}
+
+enum service {
+	SERVICE_DONE,
+	SERVICE_LATER, /* somebody's weight is not in force yet */
+	SERVICE_NONE,
+};
+
+static enum service claim_serve(struct turn *t, const struct claim *c)
+{
+	uint32_t culprit = culprit_of(c);
+	enum standing standing = culprit == MODEL_NONE || culprit == c->model
+					 ? STANDING_NONE
+					 : payer_standing(t, culprit, c->class);
+	struct payers p;
+
+	if (standing == STANDING_READY) {
+		model_pay(t, culprit, c);
+		return SERVICE_DONE;
+	}
+	p = payers_find(t, c->class);
+	if (standing == STANDING_PENDING || p.is_pending)
+		return SERVICE_LATER;
+	if (p.first != MODEL_NONE) {
+		tier_pay(t, p.first, c);
+		return SERVICE_DONE;
+	}
+	if (claim_reclaim(t, c) || claim_lift(t, c))
+		return SERVICE_DONE;
+	return p.is_stuck || !t->desks[c->model].is_in_force ? SERVICE_LATER : SERVICE_NONE;
+}
+
+/* The claimant of a class with the least slack; ties go to the lower index. */
+static uint32_t claimant_find(const struct turn *t, enum model_class class)
+{
+	const struct verdict *v = t->plan->verdicts;
+	uint32_t worst = MODEL_NONE;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->desks[i].step > 0 && t->policy->models[i].class == class &&
+		    (worst == MODEL_NONE ||
+		     v[i].why.slack_permyriad < v[worst].why.slack_permyriad))
+			worst = i;
+	return worst;
+}
+
+/* All claimants of these classes hear why they get nothing now, except one. */
+static void claims_answer(struct turn *t, enum model_class first, enum model_class last,
+			  enum reason reason, uint32_t except)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		enum model_class class = t->policy->models[i].class;
+
+		if (t->desks[i].step > 0 && i != except && class >= first && class <= last &&
+		    t->plan->verdicts[i].reason != REASON_DONOR)
+			t->plan->verdicts[i].reason = reason;
+	}
+}
+
+/* True when a step was made and the rest has to wait for its effect. */
+static bool class_serve(struct turn *t, enum model_class class)
+{
+	struct claim c = { .model = claimant_find(t, class), .class = class };
+	enum service service;
+
+	if (c.model == MODEL_NONE)
+		return false;
+	/* a class above the one that was served does not wait for it */
+	if (t->state->settle_ns > 0 && class >= t->state->settle_class) {
+		claims_answer(t, class, class, REASON_SETTLING, MODEL_NONE);
+		return false;
+	}
+	c.verdict = &t->plan->verdicts[c.model];
+	c.step = t->desks[c.model].step;
+	service = claim_serve(t, &c);
+	if (service != SERVICE_DONE) {
+		claims_answer(t, class, class,
+			      service == SERVICE_LATER ? REASON_SETTLING : REASON_EXHAUSTED,
+			      MODEL_NONE);
+		return false;
+	}
+	/* half a tick more: the tick after the last one that waits may come early */
+	t->state->settle_ns =
+		LAW_SETTLE_TICKS * t->policy->host.tick_ns + t->policy->host.tick_ns / 2;
+	t->state->settle_class = class;
+	claims_answer(t, class, N_CLASSES - 1, REASON_SETTLING, c.model);
+	return true;
+}
+
+/* ---- giving back ------------------------------------------------------------------------- */
+
+/* The claimant's numbers of today; those of the day when its class was served, if it is gone. */
+static void give_note(struct turn *t, uint32_t model)
+{
+	struct evidence why = t->state->models[model].moved_why;
+
+	if (why.model < t->n)
+		why = t->plan->verdicts[why.model].why;
+	move_note(t, model, REASON_GIVE_BACK, &why);
+	if (t->plan->verdicts[model].reason == REASON_NONE) {
+		t->plan->verdicts[model].reason = REASON_GIVE_BACK;
+		t->plan->verdicts[model].why = why;
+	}
+}
+
+static bool lift_give(struct turn *t)
+{
+	for (unsigned int c = 0; c < N_CLASSES; c++) {
+		if (t->state->lift[c] == 0 || !classes_are_quiet(t, c))
+			continue;
+		t->state->lift[c]--;
+		for (uint32_t i = 0; i < t->n; i++)
+			if (t->policy->models[i].class <= c)
+				give_note(t, i);
+		return true;
+	}
+	return false;
+}
+
+/* The models of a class for which the others of that class may have paid. */
+static bool peers_are_quiet(const struct turn *t, enum model_class class)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (t->policy->models[i].class == class && t->state->models[i].offset == 0 &&
+		    !model_is_quiet(t, i))
+			return false;
+	return true;
+}
+
+static void model_receive(struct turn *t, uint32_t model)
+{
+	struct model_state *s = &t->state->models[model];
+	int32_t level = t->desks[model].level;
+
+	do {
+		s->offset++;
+		level++;
+	} while (s->offset < 0 && ladder_weight(level) == ladder_weight(t->desks[model].level));
+	give_note(t, model);
+}
+
+static bool class_receive(struct turn *t, enum model_class class)
+{
+	bool has_received = false;
+
+	if ((class > CLASS_CRITICAL && !classes_are_quiet(t, class - 1)) ||
+	    !peers_are_quiet(t, class))
+		return false;
+	for (uint32_t i = 0; i < t->n; i++) {
+		if (t->policy->models[i].class != class || t->state->models[i].offset == 0)
+			continue;
+		model_receive(t, i);
+		has_received = true;
+	}
+	return has_received;
+}
+
+/* What was taken last goes back first: lifts, then the most urgent class that paid. */
+static void turn_give_back(struct turn *t)
+{
+	bool has_given = lift_give(t);
+
+	for (unsigned int c = 0; !has_given && c < N_CLASSES; c++)
+		has_given = class_receive(t, c);
+	if (has_given)
+		t->state->give_pause_ns = LAW_GIVE_PAUSE_S * NSEC_PER_SEC;
+}
+
+/* ---- all of it --------------------------------------------------------------------------- */
+
+/* Nobody carries steps out, so there are none to build on. */
+static void feedback_forget(struct turn *t)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		t->state->models[i].offset = 0;
+	memset(t->state->lift, 0, sizeof(t->state->lift));
+	t->has_moved = true;
+	t->state->settle_ns = 0;
+	t->state->give_pause_ns = 0;
+}
+
+void turn_feed_back(struct turn *t)
+{
+	struct state *s = t->state;
+
+	if (t->policy->host.mode == MODE_OBSERVE) {
+		feedback_forget(t);
+		return;
+	}
+	s->settle_ns -= MIN(s->settle_ns, t->now->span_ns);
+	s->give_pause_ns -= MIN(s->give_pause_ns, t->now->span_ns);
+	for (unsigned int c = 0; c < N_CLASSES; c++)
+		if (class_serve(t, c))
+			return;
+	if (s->settle_ns == 0 && has_passed(t, 0, s->give_pause_ns))
+		turn_give_back(t);
+}

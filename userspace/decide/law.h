@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The numbers of the law, one row each: X(TAG, name, unit, value, minimum, maximum, effect,
+ * source). Each is the constant LAW_TAG in this room and a line of parameter_table outside of it.
+ */
+#ifndef MODELGOV_LAW_H
+#define MODELGOV_LAW_H
+
+#define LAWS(X)                                                                                    \
+	X(LEVEL_CRITICAL, "level.critical", "level", 32, 30, 38,                                   \
+	  "weight 1455: 14.6 times a standard model, 208 times a batch model",                     \
+	  "measured: ten times the weight cut the wake-up p99 beside two busy loops from 1.9 ms "  \
+	  "to 0.2 ms; priority -10 still leaves 9.3 times")                                        \
+	X(LEVEL_STANDARD, "level.standard", "level", 20, 18, 22,                                   \
+	  "weight 100: as much as a cgroup that nobody governs",                                   \
+	  "cgroup-v2.rst: the default of cpu.weight is 100")                                       \
+	X(LEVEL_BATCH, "level.batch", "level", 8, 6, 12,                                           \
+	  "weight 7: a standard model beside it has 93 % of the CPU",                              \
+	  "chosen: as far below standard as critical is above; lower, and rounding eats levels")   \
+	X(LEVEL_EXPERIMENT, "level.experiment", "level", 2, 2, 3,                                  \
+	  "weight 2: a batch model beside it has 78 % of the CPU",                                 \
+	  "chosen: with priority 10 still below a batch model with priority -10")                  \
+	X(PRIORITY_PER_LEVEL, "priority.per_level", "", 5, 5, 10,                                  \
+	  "priority -10..10 moves by at most two levels, a factor of 1.56",                        \
+	  "chosen: orders models inside a class and never reaches the next class")                 \
+	X(GUARANTEE_LIMIT, "guarantee.limit", "permyriad", 9500, 9000, 9900,                       \
+	  "floors and reserved shares together; what exceeds it is cut, reserved shares first",    \
+	  "chosen: policy refuses reserved shares over 90 %; the rest keeps the sums finite")      \
+	X(RISK_SLACK, "risk.slack", "permyriad", 500, 0, 2000,                                     \
+	  "slack under this, for risk.ticks: risk.levels more",                                    \
+	  "chosen; the sampler's buckets are up to 6.25 % wide, less is within its error")         \
+	X(RISK_TICKS, "risk.ticks", "ticks", 2, 1, 10,                                             \
+	  "samples in a row that must agree before a budget counts as at risk",                    \
+	  "chosen: one sample is not a trend")                                                     \
+	X(RISK_LEVELS, "risk.levels", "level", 1, 1, 8,                                            \
+	  "a factor of 1.25 between payer and claimant", "chosen: the smallest step")              \
+	X(BROKEN_SLACK, "broken.slack", "permyriad", 0, -5000, 500,                                \
+	  "slack under this: broken.levels more, at once",                                         \
+	  "definition: the observed value is over the budget")                                     \
+	X(BROKEN_LEVELS, "broken.levels", "level", 2, 1, 8, "a factor of 1.56", "chosen")          \
+	X(FAR_BROKEN_SLACK, "far_broken.slack", "permyriad", -10000, -100000, 0,                   \
+	  "slack under this (more than twice the budget): far_broken.levels more, at once",        \
+	  "chosen")                                                                                \
+	X(FAR_BROKEN_LEVELS, "far_broken.levels", "level", 4, 1, 8, "a factor of 2.44",            \
+	  "chosen: a batch model is at its end after two steps")                                   \
+	X(SETTLE_TICKS, "settle.ticks", "ticks", 3, 1, 60,                                         \
+	  "after a change nobody of that class or below moves for so long",                        \
+	  "chosen: shorter judges the change by samples from before it, longer is slow")           \
+	X(GIVE_SLACK, "give.slack", "permyriad", 2000, 600, 9000,                                  \
+	  "slack over this gives back; between risk.slack and this nothing moves",                 \
+	  "chosen: leaves a band more than two of the sampler's buckets wide, so noise moves "     \
+	  "nothing")                                                                               \
+	X(GIVE_HOLD_S, "give.hold", "s", 30, 5, 600,                                               \
+	  "so long slack must have stayed over give.slack before the first level goes back",       \
+	  "chosen: longer than a burst of requests")                                               \
+	X(GIVE_PAUSE_S, "give.pause", "s", 5, 1, 60, "between two levels that go back",            \
+	  "chosen: longer than settle.ticks at the default tick")                                  \
+	X(GAP_TICKS, "gap.ticks", "ticks", 3, 1, 60,                                               \
+	  "so many samples missing: what was counted before the gap is forgotten",                 \
+	  "chosen: one lost sample is no news")                                                    \
+	X(LOST_TICKS, "lost.ticks", "ticks", 15, 3, 600,                                           \
+	  "so many samples missing: the model goes back to its policy level",                      \
+	  "chosen: after that the last measurement says nothing of the load now")                  \
+	X(SAMPLES_WAITS, "samples.waits", "waits", 20, 1, 10000,                                   \
+	  "fewer waits in the window: no demand, nothing is judged",                               \
+	  "chosen: below this p99 is just the longest wait")                                       \
+	X(SAMPLES_TICKS, "samples.ticks", "ticks", 2, 1, 60,                                       \
+	  "fewer ticks in the window: a share of time is not judged", "chosen")                    \
+	X(DEMAND, "demand", "permyriad of one CPU", 100, 1, 10000,                                 \
+	  "a model that ran less since the last tick has nothing to give",                         \
+	  "chosen: taking from a server that only keeps its timers frees nothing")                 \
+	X(CULPRIT, "culprit", "permyriad", 5000, 1000, 10000,                                      \
+	  "a model that ran during at least this part of the waits pays before all others",        \
+	  "definition: most of the waiting")                                                       \
+	X(RETRY_TICKS, "retry.ticks", "ticks", 5, 1, 60,                                           \
+	  "a value that is still not in force is planned again after so long, then twice, ...",    \
+	  "chosen: longer than one slow D-Bus call, shorter than an operator's patience")          \
+	X(RETRY_MAX_TICKS, "retry.max", "ticks", 320, 60, 3600, "the longest such pause",          \
+	  "chosen: retry.ticks doubled six times; one line in the journal every five minutes")
+
+enum law {
+#define X(tag, name, unit, value, minimum, maximum, effect, source) LAW_##tag = (value),
+	LAWS(X)
+#undef X
+};
+
+#endif
