@@ -77,7 +77,10 @@ struct policy {
 	struct arena arena;   /* owns every string and array above */
 };
 
-/* What the checks need to know of the host; filled by host_facts_read() or by hand in tests. */
+/*
+ * What the checks need to know of the host; filled by host_facts_read() or by hand in tests. 0: not
+ * known, and what depends on it is not checked.
+ */
 struct host_facts {
 	uint64_t cpus;
 	uint64_t memory_bytes;
@@ -95,10 +98,12 @@ struct finding {
 	const char *file;
 	int line, column; /* from 1; 0 when the whole file is meant */
 	const char *text; /* what is wrong, the offending value, the cure */
+	const char *source; /* the line, made printable and cut to fit; NULL when the file is meant */
+	int caret, width;   /* columns of source, from 1, that are meant */
 };
 
 struct findings {
-	unsigned int n, n_errors;
+	unsigned int n, max, n_errors;
 	struct finding *all; /* in the order of file, line, column */
 	struct arena arena;
 };

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The digest of a policy's canonical form (policy_canonical() in policy.h).
+ */
+#ifndef MODELGOV_POLICY_CANONICAL_H
+#define MODELGOV_POLICY_CANONICAL_H
+
+#include "policy.h"
+
+/* Fills p->digest. 0, -ENOMEM, or -EIO when the library for hashes refuses to start. */
+int policy_digest(struct policy *p);
+
+#endif

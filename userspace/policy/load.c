@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * From directories to a policy, all or nothing: lists, reads, checks, and hands out a policy only
+ * when there is no error. Holds everything of one load in one struct; keeps nothing between loads.
+ */
+#include "canonical.h"
+#include "check.h"
+#include "files.h"
+#include "read.h"
+#include "source.h"
+
+#define HOST_FILE        "modelgov.yaml"
+#define MODELS_DIRECTORY "models.d"
+
+/* One directory tree; the one in /etc comes before the shipped one. */
+struct root {
+	const char *path;
+	int fd, models_fd; /* -1 where there is none */
+	char *models_path;
+};
+
+struct load {
+	const struct policy_source *source;
+	struct findings *findings;
+	struct policy *policy;
+	struct origins *origins; /* one for each model */
+	struct root roots[2];
+	unsigned int n_roots;
+	struct arena places, scratch, names;
+};
+
+/* ---- directories --------------------------------------------------------------------------- */
+
+static int root_open(struct load *l, const char *path, struct err *e)
+{
+	struct root *root = &l->roots[l->n_roots++];
+
+	*root = (struct root){ .fd = -1, .models_fd = -1 };
+	size_t length = strlen(path);
+
+	while (length > 1 && path[length - 1] == '/')
+		length--;
+	root->path = arena_printf(&l->names, "%.*s", (int)length, path);
+	root->models_path = arena_printf(&l->names, "%.*s/" MODELS_DIRECTORY, (int)length, path);
+	if (!root->path || !root->models_path)
+		return err_set(e, -ENOMEM, "load %s", path);
+	int r = directory_open(l->source, path, l->findings, &root->fd, e);
+
+	if (r == -ENOENT)
+		return err_set(e, r, "open policy directory %s", path);
+	if (r == 0)
+		r = directory_open(l->source, root->models_path, l->findings, &root->models_fd, e);
+	if (r == -ENOENT ||
+	    r == -EINVAL) /* no models yet; or a finding, and nothing in it is read */
+		r = 0;
+	return r;
+}
+
+static int roots_open(struct load *l, struct err *e)
+{
+	int r = root_open(l, l->source->etc, e);
+
+	/* nothing need be shipped */
+	if (r == 0 && l->source->shipped && access(l->source->shipped, F_OK) == 0)
+		r = root_open(l, l->source->shipped, e);
+	return r;
+}
+
+static void roots_close(struct load *l)
+{
+	for (unsigned int i = 0; i < l->n_roots; i++) {
+		cleanup_fd(&l->roots[i].fd);
+		cleanup_fd(&l->roots[i].models_fd);
+	}
+}
+
+/* ---- one file ------------------------------------------------------------------------------ */
+
+/* The file's text as a source; -EINVAL with a finding. *ret_text is to be freed. */
+static int source_open(struct load *l, const struct manifest_file *file, char **ret_text,
+		       struct source *ret_source)
+{
+	const char *shown = arena_strdup(&l->policy->arena, file->path);
+	const char *shown_again = arena_strdup(&l->findings->arena, file->path);
+	size_t length;
+
+	if (!shown || !shown_again)
+		return -ENOMEM;
+	int r = manifest_slurp(l->source, file, l->findings, ret_text, &length);
+
+	if (r == 0)
+		*ret_source = (struct source){ .file = shown_again,
+					       .text = *ret_text,
+					       .length = length,
+					       .findings = l->findings };
+	return r;
+}
+
+static struct reading_room room_for(struct load *l)
+{
+	arena_reset(&l->scratch);
+	return (struct reading_room){ .keep = &l->policy->arena,
+				      .places = &l->places,
+				      .scratch = &l->scratch,
+				      .facts = &l->source->facts,
+				      .host = &l->policy->host };
+}
+
+static int host_load(struct load *l, struct err *e)
+{
+	host_defaults(&l->policy->host);
+	for (unsigned int i = 0; i < l->n_roots; i++) {
+		struct root *root = &l->roots[i];
+		struct manifest_file *files = NULL;
+		unsigned int n = 0;
+
+		if (root->fd < 0)
+			continue;
+		int r = directory_list(root->fd, root->path, HOST_FILE, &l->names, l->findings,
+				       &files, &n, e);
+
+		if (r < 0 || n > 0) {
+			struct reading_room room = room_for(l);
+			_cleanup_free_ char *text = NULL;
+			struct source s;
+
+			if (r == 0)
+				r = source_open(l, &files[0], &text, &s);
+			if (r == 0)
+				r = host_manifest_read(&room, &s, &l->policy->host);
+			return r == -EINVAL ? 0 : r;
+		}
+	}
+	return 0;
+}
+
+static int model_load(struct load *l, const struct manifest_file *file)
+{
+	unsigned int at = l->policy->n_models;
+	struct reading_room room = room_for(l);
+	_cleanup_free_ char *text = NULL;
+	struct source s;
+	const char *name = arena_printf(&l->policy->arena, "%.*s",
+					(int)(strlen(file->name) - strlen(".yaml")), file->name);
+	int r = name ? source_open(l, file, &text, &s) : -ENOMEM;
+
+	if (r == 0)
+		r = model_manifest_read(&room, &s, name, &l->policy->models[at], &l->origins[at]);
+	if (r == 0)
+		l->policy->n_models++;
+	return r == -EINVAL ? 0 : r;
+}
+
+/* ---- all models ---------------------------------------------------------------------------- */
+
+/* Both roots' manifests by name; /etc's hides a shipped one of the same name. */
+static int models_list(struct load *l, struct manifest_file **ret_files, unsigned int *ret_n,
+		       struct err *e)
+{
+	struct manifest_file *lists[2] = { NULL, NULL };
+	unsigned int n[2] = { 0, 0 }, at[2] = { 0, 0 }, n_all = 0;
+
+	for (unsigned int i = 0; i < l->n_roots; i++) {
+		struct root *root = &l->roots[i];
+
+		if (root->models_fd < 0)
+			continue;
+		int r = directory_list(root->models_fd, root->models_path, NULL, &l->names,
+				       l->findings, &lists[i], &n[i], e);
+
+		if (r < 0)
+			return r;
+	}
+	struct manifest_file *all = arena_new(&l->names, struct manifest_file, n[0] + n[1] + 1);
+
+	if (!all)
+		return err_set(e, -ENOMEM, "list models");
+	while (at[0] < n[0] || at[1] < n[1]) {
+		int order = at[0] == n[0]   ? 1
+			    : at[1] == n[1] ? -1
+					    : strcmp(lists[0][at[0]].name, lists[1][at[1]].name);
+
+		all[n_all++] = order <= 0 ? lists[0][at[0]] : lists[1][at[1]];
+		at[0] += order <= 0;
+		at[1] += order >= 0;
+	}
+	*ret_files = all;
+	*ret_n = n_all;
+	return 0;
+}
+
+static int model_compare(const void *a, const void *b)
+{
+	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
+}
+
+static int models_load(struct load *l, struct err *e)
+{
+	struct manifest_file *files = NULL;
+	unsigned int n = 0;
+	int r = models_list(l, &files, &n, e);
+
+	if (r < 0)
+		return r;
+	if (n > POLICY_MAX_MODELS) {
+		finding_add_file(
+			l->findings, FINDING_ERROR, l->roots[0].models_path,
+			"the directory holds %u models; at most %d are governed on one host", n,
+			POLICY_MAX_MODELS);
+		return 0;
+	}
+	l->policy->models = arena_new(&l->policy->arena, struct model, n + 1);
+	l->origins = arena_new(&l->places, struct origins, n + 1);
+	if (!l->policy->models || !l->origins)
+		return err_set(e, -ENOMEM, "load %u models", n);
+	for (unsigned int i = 0; i < n; i++) {
+		r = model_load(l, &files[i]);
+		if (r < 0)
+			return err_set(e, r, "load %s", files[i].path);
+	}
+	return 0;
+}
+
+/* ---- the policy ---------------------------------------------------------------------------- */
+
+/* Models came by file name, "a-b.yaml" before "a.yaml"; by name it is the other way round. */
+static int policy_finish(struct load *l, struct err *e)
+{
+	struct policy *p = l->policy;
+	int r = policy_check(p, l->origins, &l->source->facts, l->findings);
+
+	if (r < 0)
+		return err_set(e, r, "check the policy");
+	findings_sort(l->findings);
+	if (l->findings->n_errors > 0)
+		return err_say(e, -EINVAL, "policy in %s has %u error%s", l->source->etc,
+			       l->findings->n_errors, l->findings->n_errors == 1 ? "" : "s");
+	floors_share(p, l->origins);
+	if (p->n_models > 0)
+		qsort(p->models, p->n_models, sizeof(p->models[0]), model_compare);
+	r = policy_digest(p);
+	return r < 0 ? err_set(e, r, "digest of the policy") : 0;
+}
+
+static int everything_load(struct load *l, struct err *e)
+{
+	int r = roots_open(l, e);
+
+	if (r == 0)
+		r = host_load(l, e);
+	if (r == 0)
+		r = models_load(l, e);
+	return r == 0 ? policy_finish(l, e) : r;
+}
+
+int policy_load(const struct policy_source *source, struct policy **ret_policy,
+		struct findings *ret_findings, struct err *e)
+{
+	struct load l = { .source = source, .findings = ret_findings };
+
+	l.policy = calloc(1, sizeof(*l.policy));
+	if (!l.policy)
+		return err_set(e, -ENOMEM, "load %s", source->etc);
+	arena_init(&l.policy->arena);
+	arena_init(&l.places);
+	arena_init(&l.scratch);
+	arena_init(&l.names);
+
+	int r = everything_load(&l, e);
+
+	roots_close(&l);
+	arena_fini(&l.places);
+	arena_fini(&l.scratch);
+	arena_fini(&l.names);
+	if (r == 0)
+		*ret_policy = TAKE_PTR(l.policy);
+	policy_free(l.policy);
+	return r;
+}
+
+void policy_free(struct policy *p)
+{
+	if (!p)
+		return;
+	arena_fini(&p->arena);
+	free(p);
+}
+
+int policy_find(const struct policy *p, const char *name, uint32_t *ret_model)
+{
+	uint32_t low = 0, high = p->n_models;
+
+	while (low < high) {
+		uint32_t middle = low + (high - low) / 2;
+		int order = strcmp(p->models[middle].name, name);
+
+		if (order == 0) {
+			*ret_model = middle;
+			return 0;
+		}
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return -ENOENT;
+}
+
+int host_facts_read(struct host_facts *ret_facts, struct err *e)
+{
+	long cpus = sysconf(_SC_NPROCESSORS_ONLN), pages = sysconf(_SC_PHYS_PAGES);
+	long page_bytes = sysconf(_SC_PAGESIZE);
+
+	if (cpus <= 0 || pages <= 0 || page_bytes <= 0)
+		return err_set(e, -EIO, "count CPUs and memory of this host");
+	*ret_facts = (struct host_facts){ .cpus = (uint64_t)cpus,
+					  .memory_bytes = (uint64_t)pages * (uint64_t)page_bytes };
+	return 0;
+}

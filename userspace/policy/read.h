@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * One manifest's text to a host_policy or a model: applies the key table, then checks what one file
+ * can contradict by itself. What several files contradict is check.c's.
+ */
+#ifndef MODELGOV_POLICY_READ_H
+#define MODELGOV_POLICY_READ_H
+
+#include "source.h"
+
+/* Where values stood that are compared between manifests; file is NULL where a key was not given.
+ */
+struct origins {
+	struct place reserved, floor, memory_min;
+	struct place units[MAX_MATCHES], cgroups[MAX_MATCHES];
+};
+
+struct reading_room {
+	struct arena *keep;    /* strings of the policy */
+	struct arena *places;  /* strings of origins */
+	struct arena *scratch; /* empty again for the next file */
+	const struct host_facts *facts;
+	const struct host_policy *host; /* read before the models */
+};
+
+/* Every key at its default. */
+void host_defaults(struct host_policy *ret_host);
+
+/*
+ * Findings go to the source; only -ENOMEM is returned. Where there are findings the rest is read as
+ * far as it can be. name: the file's name without ".yaml".
+ */
+int host_manifest_read(struct reading_room *room, struct source *s, struct host_policy *ret_host);
+int model_manifest_read(struct reading_room *room, struct source *s, const char *name,
+			struct model *ret_model, struct origins *ret_origins);
+
+#endif

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A manifest's text as a tree of values, lists and groups. Enforces the YAML subset (no aliases,
+ * anchors, tags, merge keys, block scalars, second documents, duplicate keys); gives no value a
+ * meaning. The only file that knows the YAML library is tree.c.
+ */
+#ifndef MODELGOV_POLICY_TREE_H
+#define MODELGOV_POLICY_TREE_H
+
+#include "source.h"
+
+/* chosen: the fullest manifest that the key table admits has about 300 */
+#define MAX_NODES 1000
+
+/* chosen: the key table is 4 levels deep, and reading recurses */
+#define MAX_DEPTH 16
+
+enum node_kind { NODE_VALUE, NODE_LIST, NODE_GROUP };
+
+struct node {
+	enum node_kind kind;
+	bool is_empty;      /* a key with nothing behind it; kind is NODE_VALUE */
+	bool is_refused;    /* outside of the subset, which is a finding already: pass over it */
+	const char *text;   /* of a value, never NULL there */
+	struct node *key;   /* in a group: the value's key, itself a NODE_VALUE */
+	struct node *first; /* of a list or group */
+	struct node *next;  /* in the same list or group */
+	const void *origin; /* tree.c's own */
+};
+
+struct tree {
+	struct source *source;
+	struct node *root; /* always a group */
+	struct arena *arena;
+	bool has_alias, has_tag;             /* each is said once: one comes with many */
+	void *diagnosis, *parser, *document; /* tree.c's own */
+};
+
+/*
+ * 0 and a tree to be closed; -EINVAL when findings were made and there is nothing to judge;
+ * -ENOMEM. A tree may also come with findings, such as a duplicate key. Nodes live in the arena,
+ * until tree_close().
+ */
+int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree);
+void tree_close(struct tree *t);
+
+/* The node at a dotted path of keys ("resources.cpu.max"), or NULL. */
+const struct node *tree_find(const struct tree *t, const char *path);
+
+/* Where the node is: of a key or a value its text, of a list or group its key or first item. */
+void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *ret_column,
+		int *ret_width);
+
+/* source_error(), source_warning() and source_place() at a node. */
+#define tree_error(t, n, ...)                                                                      \
+	do {                                                                                       \
+		int line_, column_, width_;                                                        \
+		tree_where((t), (n), &line_, &column_, &width_);                                   \
+		source_error((t)->source, line_, column_, width_, __VA_ARGS__);                    \
+	} while (0)
+
+#define tree_warning(t, n, ...)                                                                    \
+	do {                                                                                       \
+		int line_, column_, width_;                                                        \
+		tree_where((t), (n), &line_, &column_, &width_);                                   \
+		source_warning((t)->source, line_, column_, width_, __VA_ARGS__);                  \
+	} while (0)
+
+struct place tree_place(const struct tree *t, const struct node *n, struct arena *arena);
+
+#endif
