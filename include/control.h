@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * control: requests between modelgov and modelgovd over a unix socket, both ends. Varlink's wire format:
- * one JSON object a message, NUL-terminated; callable with varlinkctl. Carries messages and checks who
- * may ask; what a method does is the daemon's business. What is said: docs/control.md.
+ * control: requests between modelgov and modelgovd over a unix socket, both ends. Varlink's wire
+ * format: one JSON object a message, NUL-terminated; callable with varlinkctl. Carries messages and
+ * checks who may ask; what a method does is the daemon's business. What is said: docs/control.md.
  */
 #ifndef MODELGOV_CONTROL_H
 #define MODELGOV_CONTROL_H
@@ -12,25 +12,26 @@
 #include <jansson.h>
 #include <sys/types.h>
 
-#define CONTROL_SOCKET "/run/modelgov/control"
-#define CONTROL_INTERFACE "org.modelgov.Governor"
-#define CONTROL_REQUEST_LIMIT_BYTES (64 * 1024)       /* chosen: a hundred times the longest request */
-#define CONTROL_MESSAGE_LIMIT_BYTES (4 * 1024 * 1024) /* chosen: a reply on a thousand models fits */
+#define CONTROL_SOCKET              "/run/modelgov/control"
+#define CONTROL_INTERFACE           "org.modelgov.Governor"
+#define CONTROL_REQUEST_LIMIT_BYTES (64 * 1024) /* chosen: a hundred times the longest request */
+#define CONTROL_MESSAGE_LIMIT_BYTES                                                                \
+	(4 * 1024 * 1024) /* chosen: a reply on a thousand models fits */
 
 /*
- * Who asks, from the credentials that the kernel took when the peer connected. Operator: uid 0 and the user
- * that the daemon itself runs as (who could do anything to it anyway). Viewer: has the viewer group as
- * its group or among its supplementary ones. Everyone else is refused.
+ * Who asks, from the credentials that the kernel took when the peer connected. Operator: uid 0 and
+ * the user that the daemon itself runs as (who could do anything to it anyway). Viewer: has the
+ * viewer group as its group or among its supplementary ones. Everyone else is refused.
  */
 enum role { ROLE_NOBODY, ROLE_VIEWER, ROLE_OPERATOR };
 
 /* Errors a method may answer with, each with a message. X(name, meaning) */
-#define CONTROL_ERRORS(X)                                                                         \
-	X(NotFound, "there is no model of that name")                                             \
-	X(Failed, "the request was understood, but could not be carried out")                     \
-	X(Busy, "too many clients, or the same work is under way; try again")                     \
-	X(TooLarge, "the reply is longer than the limit of a message; ask for less")              \
-	X(BadMessage, "not a request in Varlink's form")                                          \
+#define CONTROL_ERRORS(X)                                                                          \
+	X(NotFound, "there is no model of that name")                                              \
+	X(Failed, "the request was understood, but could not be carried out")                      \
+	X(Busy, "too many clients, or the same work is under way; try again")                      \
+	X(TooLarge, "the reply is longer than the limit of a message; ask for less")               \
+	X(BadMessage, "not a request in Varlink's form")                                           \
 	X(PermissionDenied, "the caller's role does not cover the method")
 
 /* ---- daemon's end ---------------------------------------------------------------------------- */
@@ -53,26 +54,29 @@ struct control_options {
 	const char *path;             /* CONTROL_SOCKET */
 	const struct method *methods; /* ends with a NULL name */
 	void *userdata;
-	gid_t viewer_gid;             /* group that may view; (gid_t)-1: root only */
+	gid_t viewer_gid; /* group that may view; (gid_t)-1: root only */
 };
 
 /*
- * Listens (or takes the socket that systemd passed) and serves from the event loop; its sources have a
- * later priority than the loop's ordinary ones. The socket gets mode 0660 and the viewer group; its
- * directory is made. -EADDRINUSE: another daemon listens there; a dead one's socket is replaced.
+ * Listens (or takes the socket that systemd passed) and serves from the event loop; its sources
+ * have a later priority than the loop's ordinary ones. The socket gets mode 0660 and the viewer
+ * group; its directory is made. -EADDRINUSE: another daemon listens there; a dead one's socket is
+ * replaced.
  */
 int control_open(struct sd_event *event, const struct control_options *options,
 		 struct control **ret_control, struct err *e);
-/* Requests that are not answered yet may still be answered afterwards; nobody hears it. NULL is fine. */
+/* Requests that are not answered yet may still be answered afterwards; nobody hears it. NULL is
+ * fine. */
 void control_close(struct control *c);
 
 /*
- * Each request is answered exactly once, by one of these; it is gone afterwards. Parameters were checked
- * against the signature before run() was called. NULL parameters (json_pack() without memory, or with text
- * that is not UTF-8) become Failed.
+ * Each request is answered exactly once, by one of these; it is gone afterwards. Parameters were
+ * checked against the signature before run() was called. NULL parameters (json_pack() without
+ * memory, or with text that is not UTF-8) become Failed.
  */
 void request_reply(struct request *r, json_t *take_parameters);
-/* error: a name of CONTROL_ERRORS; becomes org.modelgov.Governor.NotFound with {"message": text}. */
+/* error: a name of CONTROL_ERRORS; becomes org.modelgov.Governor.NotFound with {"message": text}.
+ */
 void request_fail(struct request *r, const char *error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
@@ -87,9 +91,10 @@ const struct peer *request_peer(const struct request *r);
 /* ---- client's end ---------------------------------------------------------------------------- */
 
 /*
- * One call. method: a name of CONTROL_INTERFACE, or a full name with dots. 0 and the reply's parameters
- * (new reference, an object); -ECONNREFUSED or -ENOENT when no daemon listens; -EACCES when the caller may
- * not; -EREMOTEIO when it answered with another error (its message is in e); -ETIMEDOUT; -EPROTO.
+ * One call. method: a name of CONTROL_INTERFACE, or a full name with dots. 0 and the reply's
+ * parameters (new reference, an object); -ECONNREFUSED or -ENOENT when no daemon listens; -EACCES
+ * when the caller may not; -EREMOTEIO when it answered with another error (its message is in e);
+ * -ETIMEDOUT; -EPROTO.
  */
 int control_call(const char *path, const char *method, json_t *take_parameters,
 		 unsigned int timeout_ms, json_t **ret_reply, struct err *e);

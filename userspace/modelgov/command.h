@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * command: what the files of the modelgov program share: the one table of commands and options,
+ * where to look, how to end. Each command is one function in a file of its name; only this program
+ * prints.
+ */
+#ifndef MODELGOV_COMMAND_H
+#define MODELGOV_COMMAND_H
+
+#include "base.h"
+
+#include <jansson.h>
+
+/* defaults that a file of the same name in --etc replaces */
+#define SHIPPED_DIR       "/usr/share/modelgov"
+#define VIEWER_GROUP      "modelgov"
+#define EXPLAIN_LIMIT     20
+#define EXPLAIN_LIMIT_MAX 1000
+
+/* ---- how a command ends ---------------------------------------------------------------------- */
+
+/* X(tag, status, meaning) */
+#define EXITS(X)                                                                                   \
+	X(OK, 0, "all went well")                                                                  \
+	X(FAILED, 1, "what was asked for failed")                                                  \
+	X(USAGE, 2, "the command line was wrong")                                                  \
+	X(POLICY, 3, "the policy has errors")                                                      \
+	X(UNREACHABLE, 4, "modelgovd is not reachable")                                            \
+	X(DENIED, 5, "not permitted: needs root, or membership of the viewer group")
+
+enum exit_status {
+#define X(tag, status, meaning) EXIT_##tag = status,
+	EXITS(X)
+#undef X
+	/* of run, when the command itself could not be started; as env(1) and sh(1) have it */
+	EXIT_CANNOT_EXECUTE = 126,
+	EXIT_NOT_FOUND = 127,
+};
+
+/* ---- options --------------------------------------------------------------------------------- */
+
+/* X(tag, long name, letter or 0, argument or NULL, help) */
+#define OPTIONS(X)                                                                                 \
+	X(JSON, "json", 'j', NULL, "print data as JSON")                                           \
+	X(ETC, "etc", 0, "DIR", "policy directory (MODELGOV_ETC; /etc/modelgov)")                  \
+	X(SOCKET, "socket", 0, "PATH",                                                             \
+	  "socket of modelgovd (MODELGOV_SOCKET; /run/modelgov/control)")                          \
+	X(STATE_DIR, "state-dir", 0, "DIR", "journal and ledger (/var/lib/modelgov)")              \
+	X(HELP, "help", 'h', NULL, "print help and exit")                                          \
+	X(VERSION, "version", 'V', NULL, "print the version and exit")                             \
+	X(LIMIT, "limit", 'n', "N", "at most N actions (20)")                                      \
+	X(STRICT, "strict", 0, NULL, "warnings are errors")                                        \
+	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")
+
+enum option_id {
+#define X(tag, name, letter, argument, help) OPTION_##tag,
+	OPTIONS(X)
+#undef X
+		N_OPTIONS,
+};
+
+#define BIT(n) (1u << (n))
+#define GLOBAL_OPTIONS                                                                             \
+	(BIT(OPTION_JSON) | BIT(OPTION_ETC) | BIT(OPTION_SOCKET) | BIT(OPTION_STATE_DIR) |         \
+	 BIT(OPTION_HELP) | BIT(OPTION_VERSION))
+
+struct option_info {
+	const char *name;
+	char letter;
+	const char *argument, *help;
+};
+
+extern const struct option_info option_table[N_OPTIONS];
+
+/* What the options and the environment said. */
+struct cli {
+	const char *etc, *socket, *state_dir;
+	bool is_json, is_strict, is_offline, wants_help, wants_version;
+	unsigned int limit;
+};
+
+/* ---- commands -------------------------------------------------------------------------------- */
+
+/* What completes the first argument. */
+enum completion { COMPLETE_NOTHING, COMPLETE_MODELS, COMPLETE_COMMANDS, COMPLETE_FILES };
+
+struct command {
+	const char *name, *arguments; /* "[MODEL]" */
+	const char *summary;          /* one line */
+	const char *details;          /* what to know before using it; wrapped when printed */
+	unsigned int options;         /* of its own, beside the global ones; BIT(OPTION_...) */
+	int least, most;              /* arguments; most -1: any number */
+	bool passes_on;               /* what follows its first argument is another command's */
+	bool has_json;
+	enum completion completion;
+	unsigned int exits; /* BIT(EXIT_...), beside OK and USAGE */
+	int (*run)(const struct cli *cli, int argc, char **argv);
+};
+
+extern const struct command command_table[]; /* ends with a NULL name */
+
+const struct command *command_find(const char *name); /* NULL: none */
+
+int status_run(const struct cli *cli, int argc, char **argv);
+int explain_run(const struct cli *cli, int argc, char **argv);
+int doctor_run(const struct cli *cli, int argc, char **argv);
+int check_run(const struct cli *cli, int argc, char **argv);
+int reload_run(const struct cli *cli, int argc, char **argv);
+int run_run(const struct cli *cli, int argc, char **argv);
+int attach_run(const struct cli *cli, int argc, char **argv);
+int restore_run(const struct cli *cli, int argc, char **argv);
+int version_run(const struct cli *cli, int argc, char **argv);
+int help_run(const struct cli *cli, int argc, char **argv);
+
+/* Not for people: what completion and documentation are made from. */
+int complete_main(struct cli *cli, int argc, char **argv);
+int reference_main(int argc, char **argv);
+
+void usage_print(FILE *out);
+void command_help_print(const struct command *c, FILE *out);
+
+/* ---- asking modelgovd ------------------------------------------------------------------------ */
+
+#define ASK_MSEC 5000 /* chosen: every answer but Restore's is a few milliseconds */
+
+/* control_call() to the socket of cli; reply: new reference. */
+int daemon_ask(const struct cli *cli, const char *method, json_t *take_parameters,
+	       unsigned int timeout_ms, json_t **ret_reply, struct err *e);
+/* No daemon there, as against one that refuses or fails. */
+bool daemon_is_absent(int r);
+/* Prints what went wrong with its cure, and says how to exit. */
+int daemon_complain(const struct cli *cli, int r, const struct err *e);
+
+/* ---- loading the policy ---------------------------------------------------------------------- */
+
+struct policy;
+struct findings;
+
+/* policy_load() from etc, on the facts of this host; who is not root may check anybody's files. */
+int policy_read(const char *etc, struct policy **ret_policy, struct findings *ret_findings,
+		struct err *e);
+
+#endif
