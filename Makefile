@@ -136,7 +136,7 @@ $(O)/man/%: docs/man/%.scd
 # ---- tests ------------------------------------------------------------------------------------
 
 SUPPORT_OBJ := $(patsubst %.c,$(O)/%.o,$(wildcard tests/support/*.c))
-TEST_CFLAGS := -Itests/support $(ROOMS:%=-Iuserspace/%) -Iuserspace/modelgov
+TEST_CFLAGS := -Itests/support -Iuserspace $(ROOMS:%=-Iuserspace/%) -Iuserspace/modelgov
 
 $(O)/tests/%.o: CPPFLAGS += $(TEST_CFLAGS)
 
@@ -253,4 +253,4 @@ uninstall: ## removes what install put there; /etc/modelgov and /var/lib/modelgo
 clean: ## removes the build folder
 	rm -rf $(O) compile_commands.json
 
--include $(shell find $(O) -name '*.d' 2>/dev/null)
+-include $(shell find $(O) -name '*.d' -type f 2>/dev/null)

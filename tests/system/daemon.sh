@@ -86,7 +86,7 @@ gets "status shows the weight in force" "$set_weight" weight_of ocr
 sleep 1
 has "explain says why in a sentence" 'cpu.weight of ocr .* class critical' "$(modelgov explain ocr)"
 has "explain --json has outcomes" '"outcome": ?"applied"' "$(modelgov explain ocr --json)"
-dump=$(bpftool map dump pinned /sys/fs/bpf/modelgov/model_names 2>&1)
+dump=$(bpftool map dump pinned /sys/fs/bpf/modelgov/models 2>&1)
 has "bpftool shows the models by name" 'ocr' "$dump"
 has "modelgov doctor finds what it needs" 'ok +.*BTF' "$(modelgov doctor)"
 

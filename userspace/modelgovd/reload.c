@@ -80,9 +80,13 @@ static int policy_enter(struct daemon *d, struct policy *take_policy, struct err
 
 static void refusal_keep(struct daemon *d, char *take_text, unsigned int n_errors)
 {
+	bool is_known = d->slot.refused && take_text && strcmp(d->slot.refused, take_text) == 0;
+
 	free(d->slot.refused);
 	d->slot.refused = take_text;
 	d->slot.refused_errors = n_errors;
+	if (is_known)
+		return;
 	d->slot.refused_wall_ns = clock_realtime_ns();
 	log_event(LOG_ERR, ID_POLICY_REFUSED, NULL, "policy in %s is refused, the old one stays:\n%s",
 		  d->options.etc, take_text ? take_text : "no memory for the findings");
@@ -117,6 +121,40 @@ static void reload_soon(struct daemon *d)
 	(void)sd_event_source_set_enabled(d->reload_timer, SD_EVENT_ONESHOT);
 }
 
+static int on_change(sd_event_source *source, const struct inotify_event *event, void *userdata)
+{
+	reload_soon(userdata);
+	return 0;
+}
+
+static int directory_watch(struct daemon *d, const char *suffix, sd_event_source **watch,
+			   struct err *e)
+{
+	_cleanup_free_ char *path = NULL;
+	const uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
+				 IN_ATTRIB | IN_ONLYDIR;
+
+	*watch = sd_event_source_disable_unref(*watch);
+	if (asprintf(&path, "%s%s", d->options.etc, suffix) < 0)
+		return err_set(e, -ENOMEM, "watch %s", d->options.etc);
+	int r = sd_event_add_inotify(d->event, watch, path, changes, on_change, d);
+
+	return r < 0 ? err_set(e, r, "watch %s for changes", path) : 0;
+}
+
+/*
+ * Anew before each look: a directory may have come, or been replaced by another of the same name. One that
+ * is not there comes with a change of the one above it.
+ */
+static void directories_watch(struct daemon *d)
+{
+	struct err e = { 0 };
+
+	if (directory_watch(d, "", &d->watches[0], &e) < 0)
+		log_warning("%s; changes are seen only after `modelgov reload`, continuing", e.text);
+	(void)directory_watch(d, "/models.d", &d->watches[1], &e);
+}
+
 bool reload_now(struct daemon *d)
 {
 	struct policy_source source = { .etc = d->options.etc, .shipped = d->options.shipped };
@@ -130,6 +168,7 @@ bool reload_now(struct daemon *d)
 		reload_soon(d);
 		return false;
 	}
+	directories_watch(d);
 	findings_init(&findings);
 	int r = host_facts_read(&source.facts, &e);
 
@@ -155,25 +194,6 @@ static int on_quiet(sd_event_source *timer, uint64_t usec, void *userdata)
 {
 	(void)reload_now(userdata); /* a refusal is logged and kept for status */
 	return 0;
-}
-
-static int on_change(sd_event_source *source, const struct inotify_event *event, void *userdata)
-{
-	reload_soon(userdata);
-	return 0;
-}
-
-static int directory_watch(struct daemon *d, const char *suffix, struct err *e)
-{
-	_cleanup_free_ char *path = NULL;
-	const uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
-				 IN_ATTRIB | IN_ONLYDIR;
-
-	if (asprintf(&path, "%s%s", d->options.etc, suffix) < 0)
-		return err_set(e, -ENOMEM, "watch %s", d->options.etc);
-	int r = sd_event_add_inotify(d->event, NULL, path, changes, on_change, d);
-
-	return r < 0 ? err_set(e, r, "watch %s for changes", path) : 0;
 }
 
 /*
@@ -202,7 +222,5 @@ int reload_open(struct daemon *d, struct err *e)
 		return e->code ? r : err_set(e, r, "timer for policy changes");
 	(void)sd_event_source_set_enabled(d->reload_timer, SD_EVENT_OFF);
 	(void)reload_now(d);
-	if (directory_watch(d, "", e) < 0 || directory_watch(d, "/models.d", e) < 0)
-		log_warning("%s; changes are seen only after `modelgov reload`, continuing", e->text);
 	return 0;
 }

@@ -20,6 +20,19 @@ static int observe(struct daemon *d, struct err *e)
 	return 0;
 }
 
+/* Observe mode: the plan is recorded as what would have been done. */
+static void withhold(struct daemon *d)
+{
+	struct outcome *outcomes = arena_new(&d->arena, struct outcome, d->plan.n_actions);
+
+	for (uint32_t i = 0; outcomes && i < d->plan.n_actions; i++)
+		outcomes[i] = (struct outcome){ .kind = OUTCOME_WITHHELD,
+						.read_back = d->plan.actions[i].expected,
+						.note = "observe mode" };
+	if (outcomes)
+		journal_outcomes(d->journal, d->plan.tick, outcomes, d->plan.n_actions);
+}
+
 static void governed_tick(struct daemon *d)
 {
 	struct err e = { 0 };
@@ -35,9 +48,11 @@ static void governed_tick(struct daemon *d)
 		d->wants_release = false;
 		carry_release(d); /* runs before the plan: act's thread keeps the order */
 	}
-	if (!daemon_enforces(d) || d->plan.n_actions == 0)
+	if (d->plan.n_actions == 0)
 		return;
-	if (carry_plan(d, &e) < 0)
+	if (!daemon_enforces(d))
+		withhold(d);
+	else if (carry_plan(d, &e) < 0)
 		log_error("%s, the plan of tick %llu is not carried out", e.text,
 			  (unsigned long long)d->tick);
 }
