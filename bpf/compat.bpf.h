@@ -59,20 +59,26 @@ static __noinline int stamp(struct task_struct *task)
 	return 0;
 }
 
-/* Is the group whose queue this is kept off this CPU, by its own quota or one above it? */
-static __always_inline bool is_throttled(const struct cfs_rq *cfs_rq)
+/*
+ * Throttling by cpu.max, as the kernel keeps it per group and CPU. 6.6 began to write down in rq->clock when a throttle
+ * starts and how long those that ended were (cpu.stat.local needs it). Before, there is only the sum for PELT:
+ * its clock is the same on a virtual CPU, but slows down with a real CPU's frequency while somebody else
+ * runs there, so that such a throttle comes out too short and its rest counts as contention; and the
+ * beginning is the time when somebody is seen leaving the CPU. Without CONFIG_CFS_BANDWIDTH there is neither.
+ * The older road can go with kernels before 6.6.
+ */
+
+/* Since when this group is kept off this CPU, by its own quota or one above it; 0: it is not. */
+static __always_inline __u64 throttled_since(const struct cfs_rq *cfs_rq, __u64 now_ns)
 {
-	/* without CONFIG_CFS_BANDWIDTH there is no quota to be throttled by */
-	return bpf_core_field_exists(cfs_rq->throttle_count) && cfs_rq->throttle_count;
+	if (bpf_core_field_exists(cfs_rq->throttled_clock_self))
+		return cfs_rq->throttled_clock_self;
+	if (bpf_core_field_exists(cfs_rq->throttle_count))
+		return cfs_rq->throttle_count ? now_ns : 0;
+	return 0;
 }
 
-/*
- * The sum of finished throttles of a group on this CPU, those of groups above it included. 6.6 began to
- * keep it in ns of rq->clock (cpu.stat.local needs it). Before, there is only the sum for PELT: its clock is
- * the same on a virtual CPU, but slows down with a real CPU's frequency while somebody else runs there,
- * so that such a throttle comes out too short and its rest counts as contention.
- * The second road can go with kernels before 6.6.
- */
+/* The sum of finished throttles. */
 static __always_inline __u64 throttled_total_ns(const struct cfs_rq *cfs_rq)
 {
 	if (bpf_core_field_exists(cfs_rq->throttled_clock_self_time))
@@ -80,12 +86,6 @@ static __always_inline __u64 throttled_total_ns(const struct cfs_rq *cfs_rq)
 	if (bpf_core_field_exists(cfs_rq->throttled_clock_pelt_time))
 		return cfs_rq->throttled_clock_pelt_time;
 	return 0;
-}
-
-/* Does that sum grow while nobody of the throttled group wants to run? The older one does. */
-static __always_inline bool throttle_counts_empty(const struct cfs_rq *cfs_rq)
-{
-	return !bpf_core_field_exists(cfs_rq->throttled_clock_self_time);
 }
 
 #endif

@@ -220,15 +220,15 @@ static __always_inline void throttle_learn(struct throttle *t, __u64 total_ns, _
 	t->begin_ns = 0;
 }
 
-/* A thread leaves the CPU and its group is throttled: that is when the throttle began. */
+/* A thread leaves the CPU and its group is throttled: so this is when the throttle began. */
 static __noinline int throttle_begin(struct cpu_memory *cpu, const struct cfs_rq *cfs_rq,
-				     __u64 now_ns)
+				     __u64 begin_ns)
 {
 	struct throttle *t = throttle_of(cpu, cfs_rq);
 
-	throttle_learn(t, throttled_total_ns(cfs_rq), now_ns, now_ns);
+	throttle_learn(t, throttled_total_ns(cfs_rq), begin_ns, begin_ns);
 	if (!t->begin_ns)
-		t->begin_ns = now_ns;
+		t->begin_ns = begin_ns;
 	return 0;
 }
 
@@ -410,6 +410,7 @@ static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 	struct wait_totals *totals = totals_of(cpu->slot, cpu_nr);
 	__u64 run_ns = run_end(cpu, now_ns);
 	const struct cfs_rq *cfs_rq = prev->se.cfs_rq;
+	__u64 throttled_ns = throttled_since(cfs_rq, now_ns);
 
 	if (unlikely(!totals)) {
 		drop(slot_unknown);
@@ -418,8 +419,8 @@ static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 	totals->run_ns += run_ns;
 	if (is_runnable)
 		totals->involuntary++;
-	if (unlikely(is_throttled(cfs_rq)) && (is_runnable || throttle_counts_empty(cfs_rq)))
-		throttle_begin(cpu, cfs_rq, now_ns);
+	if (unlikely(throttled_ns))
+		throttle_begin(cpu, cfs_rq, throttled_ns);
 }
 
 static __always_inline void switch_in(struct cpu_memory *cpu, __u32 cpu_nr,
@@ -463,6 +464,21 @@ static __always_inline void switch_in(struct cpu_memory *cpu, __u32 cpu_nr,
 	totals->waits++;
 }
 
+/* Tasks are aligned to lines of cache: no information is lost in the low bits. */
+static __always_inline __u32 task_mark(const struct task_struct *task)
+{
+	return (unsigned long)task >> 6;
+}
+
+/* Some kernels now and then skip the tracepoint; then cpu->slot is not who had the CPU. */
+static __always_inline void continuity_check(struct cpu_memory *cpu, struct task_struct *prev,
+					     struct task_struct *next)
+{
+	if (unlikely(cpu->task != task_mark(prev)) && cpu->task)
+		drop(switch_unseen);
+	cpu->task = task_mark(next);
+}
+
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
@@ -478,6 +494,7 @@ int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task
 	}
 	if (stamps_itself && is_runnable && stamp(prev))
 		drop(stamp_failed);
+	continuity_check(cpu, prev, next);
 	switch_out(cpu, cpu_nr, prev, is_runnable, now_ns);
 	switch_in(cpu, cpu_nr, next, now_ns);
 	return 0;

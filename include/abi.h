@@ -101,6 +101,7 @@ _Static_assert(sizeof(struct breach_event) == 24, "both sides must agree");
 
 /* X(name, meaning). A name is a field of struct drops, and so what `bpftool map dump` prints. */
 #define DROPS(X)                                                                                  \
+	X(switch_unseen, "a CPU changed hands without our hook: one run, one wait not seen")      \
 	X(unstamped, "switched in without a queue time: preempted on its way to sleep")           \
 	X(clock_backwards, "queue time later than the CPU's clock")                               \
 	X(slot_unknown, "slot or CPU number outside the maps")                                    \
@@ -166,11 +167,13 @@ struct throttle {
 struct cpu_memory {
 	__u32 slot;        /* who has the CPU now */
 	__u32 newest;      /* index of the newest run; counts on */
+	__u32 task;        /* who, as part of its address: only to be compared */
+	__u32 _pad0;
 	__u64 resolutions; /* how often a membership had to be looked for */
 	struct run runs[RUNS];
 	struct membership memberships[MEMBERSHIPS];
 	struct throttle throttles[THROTTLES];
-	__u64 _pad[6]; /* to whole lines of cache */
+	__u64 _pad1[5]; /* to whole lines of cache */
 };
 _Static_assert(sizeof(struct cpu_memory) % 64 == 0, "CPUs must not share lines");
 

@@ -21,6 +21,11 @@ struct act_options {
 	bool without_systemd;    /* never use D-Bus, even where systemd runs */
 };
 
+/*
+ * Reads the ledger, but takes it (for this process, until act_close() or death) only with the first
+ * apply, restore or release: adopting works beside a daemon. While another process has it, plans
+ * are WITHHELD and restore is -EBUSY, both naming that process. act_close() puts nothing back.
+ */
 int act_open(const struct act_options *options, struct act **ret_act, struct err *e);
 void act_close(struct act *a);
 
@@ -36,7 +41,7 @@ void act_apply(struct act *a, const struct plan *plan, const struct observation 
 struct restored {
 	char unit_or_path[256];
 	enum knob knob;
-	uint64_t value;
+	uint64_t value; /* the first one; MISSING: a weight of a unit that was not set */
 	struct outcome outcome;
 };
 

@@ -14,7 +14,7 @@
 #include "base.h"
 #include "model.h"
 
-#define POLICY_FILE_LIMIT_BYTES (256 * 1024)
+#define POLICY_FILE_LIMIT_BYTES 262144 /* 256 KiB; chosen: a full manifest has 2 */
 #define POLICY_MAX_MODELS 1024 /* chosen: the culprit matrix grows with the square */
 #define MAX_MATCHES 16         /* patterns of one model; chosen, one unit is the usual case */
 #define MAX_LABELS 16

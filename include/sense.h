@@ -14,15 +14,14 @@
  *                Throttling alone is summed over all targets, because the kernel counts it for each
  *                cgroup by itself.
  *   objectives   Over the objective's window, kept in 16 panes: the last 15/16 to 16/16 of it.
- *                samples 0: nothing happened, or nothing is there to be measured (no cgroup);
- *                samples MISSING: something is there and could not be measured. observed is MISSING
- *                in both cases.
- *   culprit      Who ran most while the model's threads waited in this tick, the model itself
- *                included: its own threads may crowd each other. MODEL_NONE: somebody who is no
- *                model, or an idle CPU, with its part; or no long waits, and then the part is 0.
- *   breaches     Waits of more than twice the smallest runqueue_wait budget: far broken, if it were
- *                the quantile. At the budget itself, every hundredth wait of a healthy p99 model
- *                would be one.
+ *                observed MISSING: something is there and could not be measured, a sensor gap.
+ *                samples 0, observed 0: nothing waited, or nothing is there (no cgroup), or it is
+ * too new; measured, and nothing to judge. culprit      Who ran most while the model's threads
+ * waited in this tick, the model itself included: its own threads may crowd each other. MODEL_NONE:
+ * somebody who is no model, or an idle CPU, with its part; or no long waits, and then the part is
+ * 0. breaches     Waits of more than twice the smallest runqueue_wait budget: far broken, if it
+ * were the quantile. At the budget itself, every hundredth wait of a healthy p99 model would be
+ * one.
  */
 #ifndef MODELGOV_SENSE_H
 #define MODELGOV_SENSE_H
@@ -74,7 +73,8 @@ int sense_settle(struct sense *s, uint64_t timeout_ns, struct err *e);
 /* Units or cgroups may have changed (a D-Bus signal): look again at the next take. */
 void sense_refresh(struct sense *s);
 
-/* Becomes readable when a model had a breach (see above); the same for the life of s. -1 without BPF. */
+/* Becomes readable when a model had a breach (see above); the same for the life of s. -1 without
+ * BPF. */
 int sense_breach_fd(const struct sense *s);
 
 struct breach {

@@ -74,7 +74,8 @@ struct cfs_rq {
 	struct task_group *tg;
 	int throttle_count;               /* CONFIG_CFS_BANDWIDTH: this or a group above is throttled */
 	__u64 throttled_clock_pelt_time;  /* 5.19 on; sum of finished throttles, in PELT's clock */
-	__u64 throttled_clock_self_time;  /* 6.6 on; the same in rq->clock */
+	__u64 throttled_clock_self;       /* 6.6 on; when the throttle began that lasts, or 0 */
+	__u64 throttled_clock_self_time;  /* 6.6 on; sum of finished ones in rq->clock */
 };
 
 /* include/linux/sched.h */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * batch: the demo's job that nobody waits for: reads the same pages over and over with Tesseract, one
- * thread on every CPU, until SIGTERM. Appends to LOG one line per page, the monotonic time in ns at which
- * it was done, so that the pages per second of any stretch of time can be computed at any time.
+ * batch: the demo's job that nobody waits for: reads the same pages over and over with Tesseract,
+ * one thread on every CPU, until SIGTERM. Appends to LOG one line per page, the monotonic time in
+ * ns at which it was done, so that the pages per second of any stretch of time can be computed at
+ * any time.
  */
 #include "inputs.h"
 #include "reader.h"
@@ -83,7 +84,8 @@ static struct worker *workers_new(struct batch *b, unsigned int n)
 	return all;
 }
 
-static int batch_run(struct batch *b, struct worker *workers, unsigned int n, const sigset_t *ending)
+static int batch_run(struct batch *b, struct worker *workers, unsigned int n,
+		     const sigset_t *ending)
 {
 	unsigned int started;
 	int signal_number;

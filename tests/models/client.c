@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A pool of connections, each idle or with one request on its way. Edge-triggered: on any event send
- * what is left, then read what is there.
+ * A pool of connections, each idle or with one request on its way. Edge-triggered: on any event
+ * send what is left, then read what is there.
  */
 #include "client.h"
 
@@ -67,9 +67,9 @@ void client_free(struct client *c)
 char *client_request(const char *body, size_t size, size_t *ret_size)
 {
 	char head[128];
-	int head_size = snprintf(head, sizeof(head),
-				 "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n",
-				 size);
+	int head_size =
+		snprintf(head, sizeof(head),
+			 "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %zu\r\n\r\n", size);
 	char *bytes = malloc((size_t)head_size + size);
 
 	if (!bytes)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * client: HTTP/1.1 requests to one server on loopback over non-blocking connections that are kept. Each
- * request that finds no idle connection gets a new one, so that a slow answer never delays the next
- * request. Knows nothing of schedules and latencies; answers need a Content-Length.
+ * client: HTTP/1.1 requests to one server on loopback over non-blocking connections that are kept.
+ * Each request that finds no idle connection gets a new one, so that a slow answer never delays the
+ * next request. Knows nothing of schedules and latencies; answers need a Content-Length.
  */
 #ifndef TESTS_MODELS_CLIENT_H
 #define TESTS_MODELS_CLIENT_H
@@ -25,7 +25,7 @@ void client_free(struct client *c);
 /* The bytes of a POST; caller frees. */
 char *client_request(const char *body, size_t size, size_t *ret_size);
 
-/* bytes are borrowed until the answer. The handler is called in any case, at once when all fails. */
+/* bytes are borrowed until the answer. The handler is called in any case, maybe at once. */
 void client_send(struct client *c, const char *bytes, size_t size, void *tag);
 
 /* epoll reported this connection (take one event at a time: it may be gone afterwards). */

@@ -84,7 +84,8 @@ struct inputs *inputs_new(const char *list)
 		fclose(file);
 	free(copy);
 	if (r < 0) {
-		fprintf(stderr, "inputs: cannot read %s or a file it names: %s\n", list, strerror(-r));
+		fprintf(stderr, "inputs: cannot read %s or a file it names: %s\n", list,
+			strerror(-r));
 		inputs_free(in);
 		return NULL;
 	}

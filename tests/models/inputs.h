@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * inputs: the files that a model is asked about, in memory, with the answers that are right. Reads the
- * lists that make-inputs writes: one "FILE<tab>ANSWER" a line, FILE beside the list.
+ * inputs: the files that a model is asked about, in memory, with the answers that are right. Reads
+ * the lists that make-inputs writes: one "FILE<tab>ANSWER" a line, FILE beside the list.
  */
 #ifndef TESTS_MODELS_INPUTS_H
 #define TESTS_MODELS_INPUTS_H

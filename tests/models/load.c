@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * load: open-loop load on several models from one thread, and what came of it. The whole schedule is drawn
- * from a seed before the first request; each latency counts from the instant at which the request was
- * meant to be sent, so that a late client or a full server hides nothing (no coordinated omission).
- * Checks every answer. Also notes counters (cpu.stat and the like) at both ends of the measured part.
+ * load: open-loop load on several models from one thread, and what came of it. The whole schedule
+ * is drawn from a seed before the first request; each latency counts from the instant at which the
+ * request was meant to be sent, so that a late client or a full server hides nothing (no
+ * coordinated omission). Checks every answer. Also notes counters (cpu.stat and the like) at both
+ * ends of the measured part.
  *
  *      start          from                                to          last answer
  *      |--- warm-up ---|------------ measured -------------|-- drain --|
@@ -27,15 +28,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NSEC_PER_SEC UINT64_C(1000000000)
-#define NSEC_PER_MSEC UINT64_C(1000000)
-#define NSEC_PER_USEC UINT64_C(1000)
-#define MAX_STREAMS 4
-#define MAX_WATCHES 8
+#define NSEC_PER_SEC     UINT64_C(1000000000)
+#define NSEC_PER_MSEC    UINT64_C(1000000)
+#define NSEC_PER_USEC    UINT64_C(1000)
+#define MAX_STREAMS      4
+#define MAX_WATCHES      8
 #define NOTE_LIMIT_BYTES 4096
-#define LEAD_NS (100 * NSEC_PER_MSEC) /* chosen: set-up ends before the first request is due */
-#define DRAIN_NS (10 * NSEC_PER_SEC)  /* chosen: what is not answered by then has failed */
-#define WINDOW_NS NSEC_PER_SEC
+#define LEAD_NS          (100 * NSEC_PER_MSEC) /* chosen: set-up takes less */
+#define DRAIN_NS         (10 * NSEC_PER_SEC)   /* chosen: what is not answered by then has failed */
+#define WINDOW_NS        NSEC_PER_SEC
 
 enum outcome { OUTCOME_PENDING, OUTCOME_RIGHT, OUTCOME_WRONG, OUTCOME_FAILED };
 
@@ -193,8 +194,8 @@ static void load_note_due(struct load *l, uint64_t now)
 {
 	for (; l->n_noted < 2 && now >= (l->n_noted ? l->to_ns : l->from_ns); l->n_noted++)
 		for (unsigned int i = 0; i < l->n_watches; i++)
-			watch_note(&l->watches[i], l->n_noted ? l->watches[i].at_to :
-								l->watches[i].at_from);
+			watch_note(&l->watches[i],
+				   l->n_noted ? l->watches[i].at_to : l->watches[i].at_from);
 }
 
 static bool find_number(const char *note, const char *key, uint64_t *ret_value)
@@ -416,9 +417,9 @@ static int parse_ms(const char *text, uint64_t *ret_ns)
 static int stream_parse(struct stream *s, char *text)
 {
 	enum { NAME, PORT, INPUTS, PERIOD, JITTER, PHASE, BUDGET };
-	static char *const keys[] = { "name",  "port",  "inputs", "period",
+	static char *const keys[] = { "name",   "port",  "inputs", "period",
 				      "jitter", "phase", "budget", NULL };
-	uint64_t *const numbers[] = { NULL, &s->port, NULL, &s->period_ns,
+	uint64_t *const numbers[] = { NULL,          &s->port,     NULL,         &s->period_ns,
 				      &s->jitter_ns, &s->phase_ns, &s->budget_ns };
 
 	while (*text) {
@@ -433,8 +434,8 @@ static int stream_parse(struct stream *s, char *text)
 		else if (key == INPUTS)
 			s->list = value;
 		else
-			r = key == PORT ? parse_number(value, &s->port) :
-					  parse_ms(value, numbers[key]);
+			r = key == PORT ? parse_number(value, &s->port)
+					: parse_ms(value, numbers[key]);
 		if (r < 0)
 			return r;
 	}
@@ -460,20 +461,25 @@ static int watch_parse(struct watch *w, char *text)
 static int load_parse(struct load *l, int argc, char **argv)
 {
 	static const struct option options[] = {
-		{ "stream", required_argument, NULL, 's' }, { "watch", required_argument, NULL, 'w' },
-		{ "seed", required_argument, NULL, 'r' },   { "warmup", required_argument, NULL, 'u' },
-		{ "measure", required_argument, NULL, 'm' }, { "out", required_argument, NULL, 'o' },
+		{ "stream", required_argument, NULL, 's' },
+		{ "watch", required_argument, NULL, 'w' },
+		{ "seed", required_argument, NULL, 'r' },
+		{ "warmup", required_argument, NULL, 'u' },
+		{ "measure", required_argument, NULL, 'm' },
+		{ "out", required_argument, NULL, 'o' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option, r = 0;
 
 	while (r == 0 && (option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (option == 's')
-			r = l->n_streams < MAX_STREAMS ?
-				    stream_parse(&l->streams[l->n_streams++], optarg) : -E2BIG;
+			r = l->n_streams < MAX_STREAMS
+				    ? stream_parse(&l->streams[l->n_streams++], optarg)
+				    : -E2BIG;
 		else if (option == 'w')
-			r = l->n_watches < MAX_WATCHES ?
-				    watch_parse(&l->watches[l->n_watches++], optarg) : -E2BIG;
+			r = l->n_watches < MAX_WATCHES
+				    ? watch_parse(&l->watches[l->n_watches++], optarg)
+				    : -E2BIG;
 		else if (option == 'r')
 			r = parse_number(optarg, &l->seed);
 		else if (option == 'u')
@@ -486,7 +492,8 @@ static int load_parse(struct load *l, int argc, char **argv)
 			r = -EINVAL;
 	}
 	for (unsigned int i = 0; i < l->n_streams && r == 0; i++)
-		if (l->streams[i].phase_ns + l->streams[i].period_ns > l->warmup_ns + l->measured_ns)
+		if (l->streams[i].phase_ns + l->streams[i].period_ns >
+		    l->warmup_ns + l->measured_ns)
 			r = -EINVAL;
 	return r < 0 || optind < argc || l->measured_ns == 0 ? -EINVAL : 0;
 }
@@ -514,7 +521,8 @@ static int load_open(struct load *l, int epoll_fd, int timer_fd)
 		if (r < 0)
 			return r;
 	}
-	(void)mlockall(MCL_CURRENT | MCL_FUTURE); /* no late page fault; without it the warm-up helps */
+	/* No late page faults; where it is not allowed the warm-up helps. */
+	(void)mlockall(MCL_CURRENT | MCL_FUTURE);
 	return 0;
 }
 

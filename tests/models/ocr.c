@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * ocr: the demo's critical model: POST a PNG of one word, get the word. Only joins the two: reader.c
- * reads, server.c serves.
+ * ocr: the demo's critical model: POST a PNG of one word, get the word. Only joins the two:
+ * reader.c reads, server.c serves.
  */
 #include "reader.h"
 #include "server.h"

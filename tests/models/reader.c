@@ -33,7 +33,8 @@ struct reader *reader_new(void)
 		return NULL;
 	r->tesseract = TessBaseAPICreate();
 	if (TessBaseAPIInit2(r->tesseract, NULL, "eng", OEM_LSTM_ONLY) != 0) {
-		fprintf(stderr, "reader: cannot load Tesseract's model eng; install tesseract-ocr-eng\n");
+		fprintf(stderr,
+			"reader: cannot load Tesseract's model eng; install tesseract-ocr-eng\n");
 		reader_free(r);
 		return NULL;
 	}

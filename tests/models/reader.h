@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * reader: Tesseract's LSTM for one line of English, from a picture in memory to text. Used by the ocr
- * server and by the batch job; leaves sockets, files and threads to them.
+ * reader: Tesseract's LSTM for one line of English, from a picture in memory to text. Used by the
+ * ocr server and by the batch job; leaves sockets, files and threads to them.
  */
 #ifndef TESTS_MODELS_READER_H
 #define TESTS_MODELS_READER_H

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One model behind HTTP, on libmicrohttpd with a single worker thread: requests that arrive together
- * wait for each other in their sockets. Knows nothing of images or speech.
+ * One model behind HTTP, on libmicrohttpd with a single worker thread: requests that arrive
+ * together wait for each other in their sockets. Knows nothing of images or speech.
  */
 #include "server.h"
 
@@ -17,7 +17,7 @@
 #include <sys/mman.h>
 #include <systemd/sd-daemon.h>
 
-#define MAX_CONNECTIONS 512 /* chosen: an overloaded run queues here, not in refused connections */
+#define MAX_CONNECTIONS 512 /* chosen: an overloaded run queues here, is not refused */
 
 struct server {
 	const struct served_model *model;
@@ -31,10 +31,11 @@ struct upload {
 	char body[];
 };
 
-static enum MHD_Result reply(struct MHD_Connection *connection, unsigned int status, const char *text)
+static enum MHD_Result reply(struct MHD_Connection *connection, unsigned int status,
+			     const char *text)
 {
-	struct MHD_Response *response = MHD_create_response_from_buffer(
-		strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(strlen(text), (void *)text, MHD_RESPMEM_MUST_COPY);
 	enum MHD_Result result;
 
 	if (!response)
@@ -84,12 +85,12 @@ static struct upload *upload_new(void)
 }
 
 /*
- * Called once with the headers, then with each piece of the body, then with an empty piece. To answer on
- * the first call would make libmicrohttpd close the connection.
+ * Called once with the headers, then with each piece of the body, then with an empty piece. To
+ * answer on the first call would make libmicrohttpd close the connection.
  */
-static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection, const char *url,
-				  const char *method, const char *version, const char *data,
-				  size_t *size, void **request)
+static enum MHD_Result on_request(void *userdata, struct MHD_Connection *connection,
+				  const char *url, const char *method, const char *version,
+				  const char *data, size_t *size, void **request)
 {
 	struct upload *u = *request;
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * speech: the demo's standard model: POST a WAV (16 kHz, mono, 16 bit) of one spoken word of a grammar,
- * get the word. PocketSphinx with the US English acoustic model of Debian's package; a grammar
- * instead of a language model keeps a request to a few ten milliseconds.
+ * speech: the demo's standard model: POST a WAV (16 kHz, mono, 16 bit) of one spoken word of a
+ * grammar, get the word. PocketSphinx with the US English acoustic model of Debian's package; a
+ * grammar instead of a language model keeps a request to a few ten milliseconds.
  */
 #include "server.h"
 
@@ -27,7 +27,8 @@ _Static_assert(sizeof(struct wav_format) == 16, "as in the file");
 
 struct speech {
 	ps_decoder_t *decoder;
-	int16_t samples[BODY_LIMIT_BYTES / sizeof(int16_t)]; /* aligned, as the decoder wants them */
+	int16_t samples[BODY_LIMIT_BYTES /
+			sizeof(int16_t)]; /* aligned, as the decoder wants them */
 };
 
 static void speech_close(void *state)
@@ -58,8 +59,10 @@ static void *speech_open(int argc, char **argv)
 	s->decoder = config ? ps_init(config) : NULL;
 	cmd_ln_free_r(config); /* the decoder holds its own reference */
 	if (!s->decoder) {
-		fprintf(stderr, "speech: cannot load the model below %s with grammar %s; "
-				"install pocketsphinx-en-us\n", MODELDIR, argv[0]);
+		fprintf(stderr,
+			"speech: cannot load the model below %s with grammar %s; "
+			"install pocketsphinx-en-us\n",
+			MODELDIR, argv[0]);
 		speech_close(s);
 		return NULL;
 	}
@@ -108,7 +111,8 @@ static int find_samples(const unsigned char *wav, size_t size, const unsigned ch
 	return -EINVAL;
 }
 
-static int speech_answer(void *state, const void *body, size_t size, char ret_text[TEXT_LIMIT_BYTES])
+static int speech_answer(void *state, const void *body, size_t size,
+			 char ret_text[TEXT_LIMIT_BYTES])
 {
 	struct speech *s = state;
 	const unsigned char *raw;
@@ -120,10 +124,12 @@ static int speech_answer(void *state, const void *body, size_t size, char ret_te
 		return -EINVAL;
 	memcpy(s->samples, raw, n * sizeof(int16_t));
 
-	/* A new stream and a whole utterance: the answer does not depend on what was said before. */
+	/* A new stream and a whole utterance: the answer does not depend on what was said before.
+	 */
 	if (ps_start_stream(s->decoder) < 0 || ps_start_utt(s->decoder) < 0)
 		return -EIO;
-	if (ps_process_raw(s->decoder, s->samples, n, FALSE, TRUE) < 0 || ps_end_utt(s->decoder) < 0)
+	if (ps_process_raw(s->decoder, s->samples, n, FALSE, TRUE) < 0 ||
+	    ps_end_utt(s->decoder) < 0)
 		return -EIO;
 	text = ps_get_hyp(s->decoder, &score);
 	snprintf(ret_text, TEXT_LIMIT_BYTES, "%s", text ? text : "");

@@ -611,9 +611,11 @@ static void world_madden(struct world *w)
 		for (size_t n = 0; n < sizeof(w->readings[i]) / sizeof(*numbers); n++)
 			numbers[n] = mad(w);
 	}
-	for (uint32_t i = 0; i < w->now.n_targets; i++)
+	for (uint32_t i = 0; i < w->now.n_targets; i++) {
+		w->targets[i].model = (uint32_t)below(w, w->policy.n_models + 3);
 		for (unsigned int k = 0; k < N_KNOBS; k++)
 			w->targets[i].values[k] = mad(w);
+	}
 	w->now.host.cpus = mad(w);
 	w->policy.host.tick_ns = mad(w);
 }

@@ -628,14 +628,24 @@ static void tick_decide(struct scene *s)
 }
 
 struct step {
-	struct fy_node *plan, *verdicts, *levels, *policy_levels, *weights, *why;
+	struct fy_node *plan, *cut, *verdicts, *levels, *policy_levels, *weights, *why;
 	uint64_t repeat;
 };
+
+static int cut_check(struct scene *s, struct fy_node *wanted, struct err *e)
+{
+	s->expectations++;
+	if (s->plan.is_cut == (strcmp(node_text(s, wanted), "yes") == 0))
+		return 0;
+	return node_fail(wanted, e, "the plan is %scut", s->plan.is_cut ? "" : "not ");
+}
 
 static int step_check(struct scene *s, const struct step *step, struct err *e)
 {
 	int r = step->plan ? plan_check(s, step->plan, e) : 0;
 
+	if (r == 0 && step->cut)
+		r = cut_check(s, step->cut, e);
 	if (r == 0 && step->verdicts)
 		r = models_walk(s, step->verdicts, verdict_check, e);
 	if (r == 0 && step->levels)
@@ -680,6 +690,8 @@ static int step_take(struct scene *s, struct fy_node *mapping, struct step *ret_
 			r = refused_take(s, value, e);
 		else if (strcmp(name, "plan") == 0)
 			ret_step->plan = value;
+		else if (strcmp(name, "cut") == 0)
+			ret_step->cut = value;
 		else if (strcmp(name, "verdicts") == 0)
 			ret_step->verdicts = value;
 		else if (strcmp(name, "levels") == 0)

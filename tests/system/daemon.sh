@@ -41,11 +41,9 @@ settled() { # prints yes when the three weights are set and differ by class
 		echo yes || echo "no: ocr $o, own $n, batch $b"
 }
 
-values() { # what must be the same before and after
-	local u
-	for u in ocr own batch; do
-		echo "$u $(property $u.service CPUWeight) $(property $u.service TasksMax) $(property $u.service DropInPaths)"
-	done
+values() { # what must be the same before and after, one line a unit
+	systemctl show -p Id,CPUWeight,TasksMax,DropInPaths ocr.service own.service batch.service | paste -sd' ' |
+		sed 's/  */ /g; s/ Id=/\nId=/g'
 }
 
 stage_install
@@ -58,6 +56,7 @@ manifest ocr critical '  priority: 5'
 manifest own standard ''
 manifest batch batch '  tasks: { max: 100 }'
 before=$(values)
+tasks_before=$(property batch.service TasksMax)
 
 # ---- observe is the default: seen, not touched
 systemctl start modelgovd
@@ -103,7 +102,7 @@ gets "the repaired policy is taken" 0 sh -c 'modelgov status | grep -c "ocr.yaml
 
 # ---- a key that left its manifest is put back
 manifest batch batch ''
-gets "a knob that left the manifest has its first value again" "$(sed -n 's/^batch [^ ]* \([^ ]*\) .*/\1/p' <<<"$before")" \
+gets "a knob that left the manifest has its first value again" "$tasks_before" \
 	property batch.service TasksMax
 
 # ---- starting and adopting models
@@ -129,23 +128,37 @@ systemctl stop modelgov-adhoc.scope
 rm /etc/modelgov/models.d/adhoc.yaml
 
 # ---- kill -9: put back by ExecStopPost, then governed again
+restart() { # VALUE EXTRA: how systemd reacts to its death
+	mkdir -p /run/systemd/system/modelgovd.service.d
+	printf '[Service]\nRestart=%s\n%s\n' "$1" "$2" >/run/systemd/system/modelgovd.service.d/test.conf
+	systemctl daemon-reload
+}
+killed() {
+	systemctl kill -s KILL --kill-who=main modelgovd
+	gets "$1" failed systemctl is-active modelgovd
+	systemctl reset-failed modelgovd
+}
+restart no
+killed "kill -9 ends it"
+is "kill -9 leaves every unit as it was before" "$before" "$(values)"
+restart on-failure
+systemctl start modelgovd
+gets "governs again" yes settled
+main_pid=$(property modelgovd.service MainPID)
 systemctl kill -s KILL --kill-who=main modelgovd
-gets "kill -9 leaves every unit as it was before" "$before" values
-gets "and systemd starts it again" yes settled
+gets "systemd starts it again" new sh -c \
+	"pid=\$(systemctl show -P MainPID modelgovd.service); [ \$pid != 0 ] && [ \$pid != $main_pid ] && echo new || echo \$pid"
+gets "and it governs" yes settled
 
 # ---- kill -9 with nobody to clean up: restore by hand
-mkdir -p /run/systemd/system/modelgovd.service.d
-printf '[Service]\nRestart=no\nExecStopPost=\n' >/run/systemd/system/modelgovd.service.d/alone.conf
-systemctl daemon-reload
-systemctl kill -s KILL --kill-who=main modelgovd
-gets "without ExecStopPost the weights stay after kill -9" failed systemctl is-active modelgovd
-is "until then they are ours" yes "$(settled)"
+restart no ExecStopPost=
+killed "kill -9 ends it, and nothing cleans up"
+is "until restore the weights are ours" yes "$(settled)"
 modelgov restore >/run/out 2>&1
 is "modelgov restore succeeds without a daemon" 0 $?
 is "modelgov restore puts every value back" "$before" "$(values)"
 rm -r /run/systemd/system/modelgovd.service.d
 systemctl daemon-reload
-systemctl reset-failed modelgovd
 
 # ---- stop
 systemctl start modelgovd

@@ -7,8 +7,8 @@ set -u
 passed=0 failed=0 skipped=0
 cgroot=/sys/fs/cgroup
 
-ok() { echo "ok $1"; passed=$((passed + 1)); }
-not_ok() { echo "not ok $1: $2"; failed=$((failed + 1)); }
+ok() { echo "ok $1 ($SECONDS s)"; passed=$((passed + 1)); }
+not_ok() { echo "not ok $1: $2 ($SECONDS s)"; failed=$((failed + 1)); }
 skip() { echo "skip $1: $2"; skipped=$((skipped + 1)); }
 
 # is NAME EXPECTED ACTUAL
@@ -21,16 +21,16 @@ has() {
 	if grep -q -E -- "$2" <<<"$3"; then ok "$1"; else not_ok "$1" "no '$2' in: $(head -c 600 <<<"$3")"; fi
 }
 
-# gets NAME EXPECTED COMMAND...: the command prints EXPECTED within 20 s; else what it printed last
+# gets NAME EXPECTED COMMAND...: the command prints EXPECTED within 30 s; else what it printed last
 gets() {
-	local name=$1 expected=$2 actual='' i
+	local name=$1 expected=$2 actual='' until=$((SECONDS + 30))
 	shift 2
-	for i in $(seq 100); do
+	while [ $SECONDS -lt $until ]; do
 		actual=$("$@" 2>&1)
 		[ "$actual" = "$expected" ] && { ok "$name"; return; }
 		sleep 0.2
 	done
-	not_ok "$name" "expected '$expected', still '$actual' after $i looks"
+	not_ok "$name" "expected '$expected', still '$actual' after 30 s"
 }
 
 property() { systemctl show -P "$2" "$1"; }        # UNIT PROPERTY

@@ -329,7 +329,7 @@ Test(act_ledger, a_full_disk_adds_nothing_and_spoils_nothing)
 	cr_assert_eq(setrlimit(RLIMIT_FSIZE, &before), 0);
 	_cleanup_free_ char *text_after = contents(&w, &length_after);
 
-	cr_expect_eq(length_after, length, "half a line stayed: %s", text_after);
+	cr_expect_eq(length_after, length, "half a line stayed: %s after %s", text_after, text);
 	cr_expect_null(found(&w, 2));
 	cr_assert_eq(added(&w, weight_of(3, "100")), 0, "and goes on when there is room");
 	world_reopen(&w);

@@ -146,6 +146,25 @@ Test(decide, a_lift_that_does_not_fit_the_new_policy_is_cut_to_what_does)
 	plan_fini(&plan);
 }
 
+Test(decide, a_debt_is_never_deeper_than_the_new_policy_level)
+{
+	struct model models[] = { { .name = "a", .class = CLASS_BATCH, .priority = -10 } };
+	struct model_reading reading = { .culprit = MODEL_NONE };
+	struct policy policy = policy_of(models, 1);
+	struct observation now = { .tick = 1, .n_models = 1, .models = &reading };
+	struct state state;
+	struct plan plan;
+
+	cr_assert_eq(state_init(&state, 1), 0);
+	cr_assert_eq(plan_init(&plan, 1, 1), 0);
+	state.models[0].offset = -9; /* with priority 10 it was 10 - 9 */
+	decide(&policy, &now, &state, &plan);
+	cr_assert_eq(state.models[0].offset, -6, "or giving back would begin with nothing");
+	cr_assert_eq(plan.verdicts[0].level, 0);
+	state_fini(&state);
+	plan_fini(&plan);
+}
+
 Test(decide, an_empty_policy_has_an_empty_plan)
 {
 	struct policy policy = policy_of(NULL, 0);

@@ -154,13 +154,13 @@ Test(policy_files, what_belongs_to_another_user_is_refused)
 
 	home_open(&h);
 	home_write(&h, "models.d/ocr.yaml", GOOD);
-	if (chown(home_path(&h, "models.d/ocr.yaml", path), 65534, 65534) < 0) {
+	if (chown(home_path(&h, "models.d/ocr.yaml", path), 65533, 65533) < 0) {
 		puts("skip policy_files::what_belongs_to_another_user_is_refused: needs root");
 		return;
 	}
 
 	said_is(&h,
-		"models.d/ocr.yaml: error: this belongs to user 65534, but policy must belong to "
+		"models.d/ocr.yaml: error: this belongs to user 65533, but policy must belong to "
 		"root; run chown root models.d/ocr.yaml\n");
 }
 
@@ -173,7 +173,7 @@ Test(policy_files, a_check_by_a_user_takes_any_owner_and_group_but_not_everybody
 	h.source.trusts_any_owner = true;
 	home_write(&h, "models.d/ocr.yaml", GOOD);
 	home_chmod(&h, "models.d/ocr.yaml", 0664);
-	(void)!chown(home_path(&h, "models.d/ocr.yaml", path), 65534, 65534); /* root only */
+	(void)!chown(home_path(&h, "models.d/ocr.yaml", path), 65533, 65533); /* root only */
 	home_load_right(&h);
 
 	home_chmod(&h, "models.d/ocr.yaml", 0666);

@@ -238,8 +238,7 @@ Test(policy_load, the_same_meaning_has_the_same_digest)
 	cr_expect_str_eq(home_load_right(&h)->digest, digest, "another host");
 }
 
-/* One character of the manifest at a time: whatever still loads and means something else, says so.
- */
+/* One value at a time: whatever means something else says so. */
 Test(policy_load, another_meaning_has_another_digest)
 {
 	static const char *const changes[][2] = {
@@ -362,6 +361,40 @@ Test(policy_load, ninety_percent_may_be_reserved_and_no_more)
 
 	h.source.facts = (struct host_facts){ 0 };
 	home_load_right(&h); /* a host that is not known is not checked */
+}
+
+Test(policy_load, a_policy_outlives_its_findings)
+{
+	_cleanup_home_ struct home h;
+	char expected[PATH_MAX];
+
+	home_open(&h);
+	home_write(&h, "models.d/ocr.yaml", full);
+	const struct policy *p = home_load_right(&h);
+
+	findings_fini(&h.findings);
+	findings_init(&h.findings);
+	cr_expect_str_eq(p->models[0].file, home_path(&h, "models.d/ocr.yaml", expected));
+	cr_expect_str_eq(p->models[0].name, "ocr");
+	cr_expect_str_eq(p->models[0].units[0], "ocr.service");
+}
+
+Test(policy_load, the_examples_are_right)
+{
+	static const char *const folders[] = {
+		"policies/examples/observe-only", "policies/examples/three-models",
+		"policies/examples/memory",       "policies/examples/run-and-attach",
+		"policies/examples/containers",   "policies/demo",
+	};
+	_cleanup_home_ struct home h;
+
+	home_open(&h);
+	h.source.trusts_any_owner = true; /* a checkout belongs to whoever made it */
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
+		h.source.etc = folders[i];
+		cr_assert_gt(home_load_right(&h)->n_models, 0, "%s", folders[i]);
+		cr_expect_str_eq(h.said, "", "%s warns", folders[i]);
+	}
 }
 
 Test(policy_load, a_warning_does_not_refuse)

@@ -17,7 +17,7 @@
 /* ---- a sampler to play with ------------------------------------------------------------------ */
 
 #define PLAY_SLOTS 8
-#define SLOT(n) (SLOT_FIRST_MODEL + (n)) /* of the nth model that was named */
+#define SLOT(n)    (SLOT_FIRST_MODEL + (n)) /* of the nth model that was named */
 
 struct probes {
 	char names[PLAY_SLOTS][64];
@@ -204,7 +204,7 @@ Test(sense_models, totals_from_before_the_first_tick_do_not_count)
 
 	cr_assert_eq(first.waits, MISSING);
 	cr_assert_eq(first.wait_p99_ns, MISSING);
-	cr_assert_eq(first.objectives[0].observed, MISSING);
+	cr_assert_eq(first.objectives[0].observed, 0, "no gap: nothing was to be seen yet");
 	cr_assert_eq(first.objectives[0].samples, 0);
 
 	struct model_reading second = read_at(0, SEC(2), SEC(1));
@@ -256,7 +256,7 @@ Test(sense_models, an_objective_looks_over_its_window_and_a_tick_over_itself)
 	r = read_at(0, SEC(117), SEC(15));
 	cr_assert_eq(r.objectives[0].samples, 1, "the ten left the window");
 	r = read_at(0, SEC(118), SEC(1));
-	cr_assert_eq(r.objectives[0].observed, MISSING);
+	cr_assert_eq(r.objectives[0].observed, 0);
 	cr_assert_eq(r.objectives[0].samples, 0);
 }
 
@@ -272,6 +272,7 @@ Test(sense_models, a_model_without_slot_is_missing)
 	cr_assert_eq(r.run_ns, MISSING);
 	cr_assert_eq(r.culprit, MODEL_NONE);
 	cr_assert_eq(r.culprit_permyriad, MISSING);
+	cr_assert_eq(r.objectives[0].observed, MISSING);
 	cr_assert_eq(r.objectives[0].samples, MISSING);
 }
 

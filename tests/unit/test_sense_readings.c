@@ -39,12 +39,28 @@ Test(sense_readings, every_file_is_opened_once_and_given_back)
 	struct readings r;
 
 	cgroup_files_init(&files, dir_fd, &descriptors);
-	cgroup_files_read(&files, false, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 	cr_assert_eq(descriptors.kept, N_CGROUP_FILES + 1, "and cgroup.controllers");
-	cgroup_files_read(&files, false, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 	cr_assert_eq(descriptors.kept, N_CGROUP_FILES + 1);
 	cgroup_files_close(&files);
 	cr_assert_eq(descriptors.kept, 0);
+}
+
+Test(sense_readings, of_a_nested_cgroup_only_its_own_is_read)
+{
+	struct descriptors descriptors = { .limit = 100 };
+	struct cgroup_files files;
+	struct readings r;
+
+	cgroup_files_init(&files, dir_fd, &descriptors);
+	cgroup_files_read(&files, EXTENT_OWN, false, buf, &r);
+	cr_assert_eq(descriptors.kept, 1 + N_KNOBS + 1, "cpu.stat, the knobs, cgroup.controllers");
+	cr_assert_eq(r.counters[COUNTER_THROTTLED], 0);
+	cr_assert_eq(r.knobs[KNOB_CPU_WEIGHT], 100);
+	cr_assert_eq(r.counters[COUNTER_MEMORY_SOME], MISSING);
+	cr_assert_eq(r.levels[LEVEL_MEMORY], MISSING);
+	cgroup_files_close(&files);
 }
 
 Test(sense_readings, without_room_for_descriptors_the_numbers_are_the_same)
@@ -56,7 +72,7 @@ Test(sense_readings, without_room_for_descriptors_the_numbers_are_the_same)
 	fake_cgroup_write(&fake, "/x", "pids.max", "77\n");
 	cgroup_files_init(&files, dir_fd, &descriptors);
 	for (int round = 0; round < 2; round++) {
-		cgroup_files_read(&files, false, buf, &r);
+		cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 		cr_assert_eq(descriptors.kept, 3);
 		cr_assert_eq(r.knobs[KNOB_PIDS_MAX], 77);
 		cr_assert_eq(r.levels[LEVEL_PROCESSES], 0);
@@ -72,13 +88,13 @@ Test(sense_readings, an_absent_file_is_tried_again_when_controllers_change)
 
 	fake_cgroup_unlink(&fake, "/x", "cpu.weight");
 	cgroup_files_init(&files, dir_fd, &descriptors);
-	cgroup_files_read(&files, false, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 	cr_assert_eq(r.knobs[KNOB_CPU_WEIGHT], MISSING);
 	fake_cgroup_write(&fake, "/x", "cpu.weight", "42\n");
-	cgroup_files_read(&files, false, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 	cr_assert_eq(r.knobs[KNOB_CPU_WEIGHT], MISSING, "nothing says that it may be back");
 	fake_cgroup_write(&fake, "/x", "cgroup.controllers", "cpuset cpu io memory pids\n");
-	cgroup_files_read(&files, false, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 	cr_assert_eq(r.knobs[KNOB_CPU_WEIGHT], 42);
 	cgroup_files_close(&files);
 }
@@ -91,10 +107,10 @@ Test(sense_readings, an_absent_file_is_tried_again_when_asked_to)
 
 	fake_cgroup_unlink(&fake, "/x", "io.pressure");
 	cgroup_files_init(&files, dir_fd, &descriptors);
-	cgroup_files_read(&files, false, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, false, buf, &r);
 	cr_assert_eq(r.counters[COUNTER_IO_SOME], MISSING);
 	fake_cgroup_write(&fake, "/x", "io.pressure", "some avg10=0.00 total=5\n");
-	cgroup_files_read(&files, true, buf, &r);
+	cgroup_files_read(&files, EXTENT_SUBTREE, true, buf, &r);
 	cr_assert_eq(r.counters[COUNTER_IO_SOME], 5000);
 	cgroup_files_close(&files);
 }

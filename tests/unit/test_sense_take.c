@@ -277,7 +277,7 @@ Test(sense_take, a_part_that_is_missing_makes_the_sum_missing)
 	cr_assert_eq(take()->models[0].memory_bytes, MISSING);
 }
 
-Test(sense_take, a_model_without_cgroups_has_gaps_and_no_samples)
+Test(sense_take, a_model_without_cgroups_has_no_levels_and_nothing_to_judge)
 {
 	sense_start();
 	struct model *m = model_add("ocr", "ocr.service", NULL);
@@ -290,12 +290,13 @@ Test(sense_take, a_model_without_cgroups_has_gaps_and_no_samples)
 
 	cr_assert_eq(r->memory_bytes, MISSING);
 	cr_assert_eq(r->processes, MISSING);
-	cr_assert_eq(r->objectives[0].observed, MISSING);
-	cr_assert_eq(r->objectives[0].samples, 0, "nothing to judge, as opposed to not measurable");
+	cr_assert_eq(r->objectives[0].observed, 0,
+		     "nothing to judge, as opposed to not measurable");
+	cr_assert_eq(r->objectives[0].samples, 0);
 	cr_assert(health_says("unit ocr.service does not exist or is not running"));
 }
 
-Test(sense_take, an_objective_that_cannot_be_measured_has_missing_samples)
+Test(sense_take, an_objective_that_cannot_be_measured_is_a_gap)
 {
 	fake_cgroup_make(&fake, "/x");
 	fake_cgroup_unlink(&fake, "/x", "memory.pressure");

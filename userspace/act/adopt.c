@@ -25,7 +25,7 @@
  * for */
 #define LEAF_ROUNDS 20
 
-#define PROCS_LIMIT_BYTES (16 * 1024 * 1024)
+#define PROCS_LIMIT_BYTES (16UL * 1024 * 1024)
 
 /* ---- the scope's job ----------------------------------------------------------------------- */
 
@@ -151,7 +151,8 @@ static int scope_start(sd_bus *bus, const char *scope, const char *model, const 
 static int scope_find(sd_bus *bus, const char *scope, char *ret_path, size_t size, struct err *e)
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_free_ char *object = unit_object(scope), *path = NULL;
+	_cleanup_free_ char *path = NULL;
+	_cleanup_free_ char *object = unit_object(scope);
 	int is_delegated = 0;
 
 	if (!object)
@@ -195,9 +196,13 @@ static int scope_empty(struct act *a, const char *scope_path, const char *leaf_p
 		if (!*line)
 			continue;
 		struct err one = { 0 };
+		int32_t pid = atoi(line);
 
+		if (pid <= 0) /* so the kernel shows it here; writing 0 would move ourselves */
+			return err_say(e, -ENXIO, "%s has a process of another pid namespace",
+				       scope_path);
 		moved++;
-		r = cold_attach(a, leaf_path, atoi(line), &one);
+		r = cold_attach(a, leaf_path, pid, &one);
 		if (r < 0 && r != -ESRCH) /* ended meanwhile */
 			return err_say(e, r, "%s", one.text);
 	}
@@ -242,8 +247,9 @@ static int processes_attach(struct act *a, const char *path, const int32_t *pids
 static int adopt_with_systemd(struct act *a, const char *model, const int32_t *pids,
 			      unsigned int n_pids, struct err *e)
 {
-	char scope[128], scope_path[PATH_KEPT], leaf_path[PATH_KEPT + sizeof("/" MODELGOV_LEAF)];
-	sd_bus *bus;
+	char leaf_path[PATH_KEPT + sizeof("/" MODELGOV_LEAF)];
+	char scope[128], scope_path[PATH_KEPT] = "";
+	sd_bus *bus = NULL;
 	int r = bus_get(a, &bus, e);
 
 	cgroup_scope_name(model, scope, sizeof(scope));

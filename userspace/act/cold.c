@@ -30,7 +30,7 @@
 /* Those that knob_table names. */
 static const char *const controllers[] = { "cpu", "memory", "io", "pids" };
 
-#define CONTROL_FILE_LIMIT_BYTES (1024 * 1024)
+#define CONTROL_FILE_LIMIT_BYTES (1024UL * 1024)
 
 static int text_of(char *ret_text, size_t size, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

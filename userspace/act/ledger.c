@@ -19,7 +19,7 @@
 #include <sys/stat.h>
 
 /* chosen: 100 models with ten knobs each take 300 KB; beyond this the file is not ours */
-#define LEDGER_LIMIT_BYTES (64 * 1024 * 1024)
+#define LEDGER_LIMIT_BYTES (64UL * 1024 * 1024)
 
 static const char *const driver_names[N_DRIVERS] = {
 	[DRIVER_SYSTEMD] = "systemd",
@@ -69,8 +69,10 @@ static int entries_put(struct ledger *l, struct entry *take_entry)
 					take_entry->cgroup_id, take_entry->knob);
 
 	if (old) {
-		entry_fini(old);
+		struct entry replaced = *old;
+
 		*old = *take_entry;
+		entry_fini(&replaced);
 		return 0;
 	}
 	if (l->n == l->max) {
@@ -129,41 +131,54 @@ static char *text_copy(const char *text)
 	return text ? strdup(text) : NULL;
 }
 
-/* 0, -ENOMEM, -ESTALE for an entry of another boot, or -EINVAL for a line that is none of ours. */
-static int entry_parse(const char *line, const char *boot, struct entry *ret_entry)
-{
-	const char *its_boot, *driver, *knob, *id, *path, *unit, *first, *dropin = NULL,
-									 *before = NULL;
-	struct entry e = { 0 };
-	json_t *object = json_loads(line, JSON_REJECT_DUPLICATES, NULL);
-	int r = -EINVAL;
+/* What a line says; strings are borrowed from its JSON. */
+struct line {
+	const char *boot, *driver, *knob, *id, *path, *unit, *first, *dropin, *dropin_before;
+};
 
-	if (!object ||
-	    json_unpack(object, "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s?s, s?s}", "boot", &its_boot,
-			"driver", &driver, "knob", &knob, "id", &id, "path", &path, "unit", &unit,
-			"first", &first, "dropin", &dropin, "dropin_before", &before) < 0)
-		goto out;
-	if (driver_find(driver, &e.driver) < 0 || knob_find(knob, &e.knob) < 0 ||
-	    number_parse(id, &e.cgroup_id) < 0 || (e.driver == DRIVER_SYSTEMD && !dropin))
-		goto out;
-	if (strcmp(its_boot, boot) != 0) {
-		r = -ESTALE;
-		goto out;
-	}
-	e.path = strdup(path);
-	e.unit = strdup(unit);
-	e.first = strdup(first);
-	e.dropin = text_copy(dropin);
-	e.dropin_before = text_copy(before);
-	r = 0;
-	if (!e.path || !e.unit || !e.first || (dropin && !e.dropin) ||
-	    (before && !e.dropin_before)) {
-		entry_fini(&e);
-		r = -ENOMEM;
-	} else {
-		*ret_entry = e;
-	}
-out:
+static int line_unpack(json_t *object, struct line *ret_line)
+{
+	struct line l = { 0 };
+
+	if (json_unpack(object, "{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s?s, s?s}", "boot", &l.boot,
+			"driver", &l.driver, "knob", &l.knob, "id", &l.id, "path", &l.path, "unit",
+			&l.unit, "first", &l.first, "dropin", &l.dropin, "dropin_before",
+			&l.dropin_before) < 0)
+		return -EINVAL;
+	*ret_line = l;
+	return 0;
+}
+
+/* 0, -ENOMEM, or -EINVAL for a line that is none of ours. */
+static int entry_make(const struct line *l, struct entry *ret_entry)
+{
+	if (driver_find(l->driver, &ret_entry->driver) < 0 ||
+	    knob_find(l->knob, &ret_entry->knob) < 0 ||
+	    number_parse(l->id, &ret_entry->cgroup_id) < 0 ||
+	    (ret_entry->driver == DRIVER_SYSTEMD && !l->dropin))
+		return -EINVAL;
+	ret_entry->path = strdup(l->path);
+	ret_entry->unit = strdup(l->unit);
+	ret_entry->first = strdup(l->first);
+	ret_entry->dropin = text_copy(l->dropin);
+	ret_entry->dropin_before = text_copy(l->dropin_before);
+	if (ret_entry->path && ret_entry->unit && ret_entry->first &&
+	    !ret_entry->dropin == !l->dropin && !ret_entry->dropin_before == !l->dropin_before)
+		return 0;
+	entry_fini(ret_entry);
+	return -ENOMEM;
+}
+
+/* As entry_make(), or -ESTALE for an entry of another boot. */
+static int entry_parse(const char *text, const char *boot, struct entry *ret_entry)
+{
+	json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	struct line line;
+	int r = object ? line_unpack(object, &line) : -EINVAL;
+
+	*ret_entry = (struct entry){ 0 };
+	if (r == 0)
+		r = strcmp(line.boot, boot) == 0 ? entry_make(&line, ret_entry) : -ESTALE;
 	json_decref(object);
 	return r;
 }
@@ -172,7 +187,7 @@ out:
 
 static char *ledger_path(const struct ledger *l, const char *suffix)
 {
-	char *path;
+	char *path = NULL;
 
 	return asprintf(&path, "%s/ledger%s", l->directory, suffix) < 0 ? NULL : path;
 }
@@ -206,7 +221,8 @@ static int ledger_parse(struct ledger *l, char *text, size_t length, bool *ret_i
 
 static int ledger_read(struct ledger *l, bool *ret_is_clean, struct err *e)
 {
-	_cleanup_free_ char *path = ledger_path(l, ""), *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *path = ledger_path(l, "");
 	size_t length;
 
 	entries_fini(l);
@@ -258,7 +274,8 @@ static int ledger_append_open(struct ledger *l, struct err *e)
 
 static int ledger_rewrite(struct ledger *l, struct err *e)
 {
-	_cleanup_free_ char *path = ledger_path(l, ""), *text = NULL;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *path = ledger_path(l, "");
 	size_t length;
 
 	text = path ? ledger_print(l, &length) : NULL;
@@ -272,7 +289,7 @@ static int ledger_rewrite(struct ledger *l, struct err *e)
 int ledger_open(struct ledger *l, const char *directory, struct err *e)
 {
 	_cleanup_free_ char *boot = NULL;
-	bool is_clean;
+	bool is_clean = true;
 
 	*l = (struct ledger){ .lock_fd = -1, .fd = -1 };
 	int r = file_read_all(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 128, &boot, NULL, e);
@@ -336,7 +353,7 @@ static int ledger_lock(struct ledger *l, int *ret_fd, struct err *e)
 int ledger_own(struct ledger *l, struct err *e)
 {
 	_cleanup_fd_ int lock_fd = -1;
-	bool is_clean;
+	bool is_clean = true;
 
 	if (l->lock_fd >= 0)
 		return 0;

@@ -32,7 +32,7 @@
 /* chosen: a reload runs all generators; 1.3 s in an emulated machine, far longer on large hosts */
 #define RELOAD_TIMEOUT_USEC (180 * 1000000ULL)
 
-#define DROPIN_LIMIT_BYTES (64 * 1024)
+#define DROPIN_LIMIT_BYTES (64UL * 1024)
 
 /* ---- the bus ------------------------------------------------------------------------------- */
 
@@ -171,7 +171,7 @@ static int unit_set(struct act *a, const char *unit, const struct setting *setti
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *m = NULL;
-	sd_bus *bus;
+	sd_bus *bus = NULL;
 
 	*ret_kind = OUTCOME_REFUSED;
 	int r = bus_get(a, &bus, e);
@@ -198,7 +198,7 @@ static int unit_get(struct act *a, const char *unit, const char *interface, cons
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_free_ char *object = unit_object(unit);
-	sd_bus *bus;
+	sd_bus *bus = NULL;
 	int r = bus_get(a, &bus, e);
 
 	*ret_kind = OUTCOME_REFUSED;
@@ -239,7 +239,7 @@ static int entry_fill(struct group *g, enum knob knob, struct entry *entry,
 		      enum outcome_kind *ret_kind, struct err *e)
 {
 	const char *unit = g->target->unit;
-	uint64_t first;
+	uint64_t first = 0;
 	int r = unit_get(g->a, unit, unit_interface(unit), knob_table[knob].property, 't', &first,
 			 ret_kind, e);
 
@@ -359,7 +359,7 @@ static void systemd_write(struct group *g)
  */
 static void systemd_settle(struct act *a)
 {
-	sd_bus *bus;
+	sd_bus *bus = NULL;
 
 	if (bus_get(a, &bus, NULL) == 0)
 		(void)sd_bus_call_method(bus, SYSTEMD, MANAGER_OBJECT, "org.freedesktop.DBus.Peer",
@@ -439,7 +439,7 @@ static int systemd_reload(struct act *a, struct err *e)
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *m = NULL;
-	sd_bus *bus;
+	sd_bus *bus = NULL;
 	int r = bus_get(a, &bus, e);
 
 	if (r < 0)

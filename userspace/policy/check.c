@@ -309,26 +309,21 @@ static void claims_judge(struct claim *claims, size_t n, const struct policy *p,
 	}
 }
 
-static int claims_check(const struct policy *p, const struct origins *origins, struct findings *f)
+/* Both lists in turn; claims has room for the longer one. */
+static void claims_check(const struct policy *p, const struct origins *origins, bool is_units,
+			 struct claim *claims, struct findings *f)
 {
-	size_t n_most = (size_t)p->n_models * MAX_MATCHES, n_units = 0, n_cgroups = 0;
-	_cleanup_free_ struct claim *units = calloc(n_most + 1, sizeof(*units));
-	_cleanup_free_ struct claim *cgroups = calloc(n_most + 1, sizeof(*cgroups));
+	size_t n = 0;
 
-	if (!units || !cgroups)
-		return -ENOMEM;
 	for (unsigned int i = 0; i < p->n_models; i++) {
 		const struct model *m = &p->models[i];
+		const char *const *names = is_units ? m->units : m->cgroups;
+		const struct place *places = is_units ? origins[i].units : origins[i].cgroups;
 
-		for (unsigned int j = 0; j < m->n_units; j++)
-			units[n_units++] = (struct claim){ m->units[j], i, &origins[i].units[j] };
-		for (unsigned int j = 0; j < m->n_cgroups; j++)
-			cgroups[n_cgroups++] =
-				(struct claim){ m->cgroups[j], i, &origins[i].cgroups[j] };
+		for (unsigned int j = 0; j < (is_units ? m->n_units : m->n_cgroups); j++)
+			claims[n++] = (struct claim){ names[j], i, &places[j] };
 	}
-	claims_judge(units, n_units, p, "units", f);
-	claims_judge(cgroups, n_cgroups, p, "cgroups", f);
-	return 0;
+	claims_judge(claims, n, p, is_units ? "units" : "cgroups", f);
 }
 
 int policy_check(const struct policy *p, const struct origins *origins,
@@ -339,5 +334,13 @@ int policy_check(const struct policy *p, const struct origins *origins,
 	if (facts->memory_bytes > 0)
 		memory_check(p, origins, facts, f);
 	floors_check(p, origins, f);
-	return claims_check(p, origins, f);
+
+	_cleanup_free_ struct claim *claims =
+		calloc((size_t)p->n_models * MAX_MATCHES + 1, sizeof(*claims));
+
+	if (!claims)
+		return -ENOMEM;
+	claims_check(p, origins, true, claims, f);
+	claims_check(p, origins, false, claims, f);
+	return 0;
 }

@@ -114,7 +114,7 @@ const struct key key_table[] = {
 	{ .manifest = MANIFEST_HOST, .group = "", .name = "journal", .type = TYPE_GROUP,
 	  .meaning = "How much of the past is kept." },
 	{ HOST(retention_ns), .group = "journal", .name = "retention", .type = TYPE_DURATION,
-	  RANGE(HOUR, 3650 * 24 * HOUR), .fallback = "7d", .example = "30d",
+	  RANGE(HOUR, HOUR * 24 * 3650), .fallback = "7d", .example = "30d",
 	  .meaning = "Age at which records are removed." },
 	{ HOST(journal_limit_bytes), .group = "journal", .name = "limit", .type = TYPE_SIZE,
 	  RANGE(16 * MIB, TIB), .fallback = "1GiB", .example = "4GiB",

@@ -80,16 +80,15 @@ static void roots_close(struct load *l)
 static int source_open(struct load *l, const struct manifest_file *file, char **ret_text,
 		       struct source *ret_source)
 {
-	const char *shown = arena_strdup(&l->policy->arena, file->path);
-	const char *shown_again = arena_strdup(&l->findings->arena, file->path);
+	const char *shown = arena_strdup(&l->findings->arena, file->path);
 	size_t length;
 
-	if (!shown || !shown_again)
+	if (!shown)
 		return -ENOMEM;
 	int r = manifest_slurp(l->source, file, l->findings, ret_text, &length);
 
 	if (r == 0)
-		*ret_source = (struct source){ .file = shown_again,
+		*ret_source = (struct source){ .file = shown,
 					       .text = *ret_text,
 					       .length = length,
 					       .findings = l->findings };
@@ -106,11 +105,24 @@ static struct reading_room room_for(struct load *l)
 				      .host = &l->policy->host };
 }
 
+static int host_file_load(struct load *l, const struct manifest_file *file)
+{
+	struct reading_room room = room_for(l);
+	_cleanup_free_ char *text = NULL;
+	struct source s;
+	int r = source_open(l, file, &text, &s);
+
+	if (r == 0)
+		r = host_manifest_read(&room, &s, &l->policy->host);
+	return r == -EINVAL ? 0 : r;
+}
+
+/* The first root that has the file. */
 static int host_load(struct load *l, struct err *e)
 {
 	host_defaults(&l->policy->host);
 	for (unsigned int i = 0; i < l->n_roots; i++) {
-		struct root *root = &l->roots[i];
+		const struct root *root = &l->roots[i];
 		struct manifest_file *files = NULL;
 		unsigned int n = 0;
 
@@ -119,17 +131,12 @@ static int host_load(struct load *l, struct err *e)
 		int r = directory_list(root->fd, root->path, HOST_FILE, &l->names, l->findings,
 				       &files, &n, e);
 
-		if (r < 0 || n > 0) {
-			struct reading_room room = room_for(l);
-			_cleanup_free_ char *text = NULL;
-			struct source s;
-
-			if (r == 0)
-				r = source_open(l, &files[0], &text, &s);
-			if (r == 0)
-				r = host_manifest_read(&room, &s, &l->policy->host);
-			return r == -EINVAL ? 0 : r;
+		if (r == 0 && n > 0) {
+			r = host_file_load(l, &files[0]);
+			return r < 0 ? err_set(e, r, "load %s", files[0].path) : 0;
 		}
+		if (r < 0)
+			return r;
 	}
 	return 0;
 }

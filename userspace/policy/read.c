@@ -322,7 +322,7 @@ static int manifest_read(struct reader *r, struct source *s, void *into)
 
 	if (result == 0)
 		result = tree_open(s, r->room->scratch, &r->tree);
-	if (result < 0)
+	if (result != 0)
 		return result;
 	result = kind_check(r) ? group_read(r, &top, r->tree.root) : -EINVAL;
 	if (result < 0)
@@ -384,7 +384,9 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	struct model *m = ret_model;
 
 	*m = (struct model){ .name = name, .version = "", .owner = "", .class = N_CLASSES };
-	m->file = s->file;
+	m->file = arena_strdup(room->keep, s->file); /* outlives the findings */
+	if (!m->file)
+		return -ENOMEM;
 	for (int i = 0; i < N_KNOBS; i++)
 		m->values[i] = MISSING;
 	*ret_origins = (struct origins){ 0 };

@@ -8,8 +8,7 @@
 
 #include "source.h"
 
-/* Where values stood that are compared between manifests; file is NULL where a key was not given.
- */
+/* Where values that are compared between manifests stood; file is NULL for a key not given. */
 struct origins {
 	struct place reserved, floor, memory_min;
 	struct place units[MAX_MATCHES], cgroups[MAX_MATCHES];

@@ -12,8 +12,7 @@
 
 /* ---- positions ----------------------------------------------------------------------------- */
 
-/* The library's reports are collected, so this is never called; without it they would go to stderr.
- */
+/* Reports are collected, so this is never called; without it they would go to stderr. */
 static void report_drop(struct fy_diag *diag, void *user, const char *text, size_t length)
 {
 }
@@ -50,8 +49,7 @@ static int characters(const char *text, size_t length)
 void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *ret_column,
 		int *ret_width)
 {
-	/* a key says more than the first line of what is below it, and an empty value has no place
-	 */
+	/* a key says more than the first line below it, and an empty value has no place */
 	if (n->key && (n->kind != NODE_VALUE || n->is_empty))
 		n = n->key;
 	/* the library gives no place for a block list; its first item stands in */

@@ -34,8 +34,7 @@ void number_read(struct reader *r, const struct scope *in, const struct key *k,
 		 const struct node *n);
 void word_read(struct reader *r, const struct scope *in, const struct key *k, const struct node *n);
 
-/* A copy that lives as long as the policy; too long a text is a finding and keeps nothing. -ENOMEM.
- */
+/* A copy that lives as long as the policy; too long is a finding and keeps nothing. -ENOMEM. */
 int text_keep(struct reader *r, const struct scope *in, const struct key *k, const struct node *n,
 	      const char **ret_text);
 

@@ -425,22 +425,28 @@ static void stalls_spread(struct followed *f, uint64_t stall_ns, uint64_t span_n
 			stall_window_add(&f->windows[i].stall, stall_ns, span_ns);
 }
 
+/* Without samples there is nothing to judge, which is no gap: the sensor works and saw nothing. */
+static struct reading objective_reading(uint64_t observed, uint64_t samples)
+{
+	return (struct reading){ .observed = samples ? observed : 0, .samples = samples };
+}
+
 static struct reading wait_objective(const struct followed *f, const struct wait_window *w,
 				     uint64_t quantile_permyriad)
 {
 	if (!f->has_slot)
 		return (struct reading){ MISSING, MISSING };
-	return (struct reading){ .observed = wait_quantile_ns(w->sum, w->n, quantile_permyriad),
-				 .samples = w->n };
+	return objective_reading(wait_quantile_ns(w->sum, w->n, quantile_permyriad), w->n);
 }
 
 static struct reading stall_objective(const struct stall_window *w, bool is_readable)
 {
-	struct reading reading = { MISSING, MISSING };
+	uint64_t ticks;
+	uint64_t share = stall_window_share(w, &ticks);
 
-	if (is_readable)
-		reading.observed = stall_window_share(w, &reading.samples);
-	return reading;
+	if (!is_readable)
+		return (struct reading){ MISSING, MISSING };
+	return objective_reading(share, ticks);
 }
 
 void model_read(struct models *m, uint32_t i, struct place *const *places, unsigned int n_places,

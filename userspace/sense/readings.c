@@ -206,13 +206,24 @@ static void knobs_read(struct cgroup_files *f, char *buf, struct readings *r)
 	}
 }
 
-void cgroup_files_read(struct cgroup_files *f, bool retries, char *buf,
+static void readings_clear(struct readings *r)
+{
+	for (unsigned int i = 0; i < N_COUNTERS; i++)
+		r->counters[i] = MISSING;
+	for (unsigned int i = 0; i < N_LEVELS; i++)
+		r->levels[i] = MISSING;
+}
+
+void cgroup_files_read(struct cgroup_files *f, enum extent extent, bool retries, char *buf,
 		       struct readings *ret_readings)
 {
 	absent_files_reconsider(f, retries);
+	readings_clear(ret_readings);
 	cpu_read(f, buf, ret_readings);
+	knobs_read(f, buf, ret_readings);
+	if (extent == EXTENT_OWN)
+		return;
 	pressure_read(f, buf, ret_readings);
 	memory_read(f, buf, ret_readings);
 	ret_readings->levels[LEVEL_PROCESSES] = level_parse(file_text(f, FILE_PIDS_CURRENT, buf));
-	knobs_read(f, buf, ret_readings);
 }

@@ -89,11 +89,17 @@ struct cgroup_files {
 void cgroup_files_init(struct cgroup_files *f, int dir_fd, struct descriptors *descriptors);
 void cgroup_files_close(struct cgroup_files *f);
 
+/* What is wanted of a cgroup. */
+enum extent {
+	EXTENT_SUBTREE, /* everything */
+	EXTENT_OWN, /* knobs and throttling: all else is in the cgroup above, which is read too */
+};
+
 /*
- * Reads everything. A file that was absent is tried again when cgroup.controllers changed or when
- * retries is set. buf: READ_BUFFER_BYTES of working space.
+ * Reads that; what is not wanted is MISSING. A file that was absent is tried again when
+ * cgroup.controllers changed or when retries is set. buf: READ_BUFFER_BYTES of working space.
  */
-void cgroup_files_read(struct cgroup_files *f, bool retries, char *buf,
+void cgroup_files_read(struct cgroup_files *f, enum extent extent, bool retries, char *buf,
 		       struct readings *ret_readings);
 
 /*

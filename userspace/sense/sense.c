@@ -21,8 +21,8 @@ struct sense {
 	struct targets targets;
 	struct models models;
 	struct host host;
-	struct probes *probes;       /* NULL: not wanted, or not to be had */
-	unsigned int room;           /* models it was opened for */
+	struct probes *probes; /* NULL: not wanted, or not to be had */
+	unsigned int room;     /* models it was opened for */
 	char *pin_path;
 	int breach_fd; /* an epoll around the sampler's own, which changes with it; -1 */
 	const struct policy *policy; /* borrowed; NULL before sense_follow() */
@@ -411,7 +411,8 @@ static void all_places_read(struct sense *s, bool retries)
 	for (unsigned int i = 0; i < s->targets.n_places; i++) {
 		struct place *p = s->targets.places[i];
 
-		cgroup_files_read(&p->files, retries, s->buf, &p->now);
+		cgroup_files_read(&p->files, p->is_nested ? EXTENT_OWN : EXTENT_SUBTREE, retries,
+				  s->buf, &p->now);
 		p->was_read = true;
 	}
 }

@@ -440,7 +440,7 @@ bool units_have_news(struct units *u)
 
 bool units_are_pending(const struct units *u)
 {
-	/* what is due waits for a call under way to end, or there is none because none can be sent */
+	/* what is due waits for one under way to end; if none is, none can be sent */
 	return u->n_calls > 0;
 }
 
