@@ -57,9 +57,10 @@ ssize_t file_reread(int fd, char *buf, size_t size)
 			continue;
 		if (n < 0)
 			return -errno;
-		if (n == 0)
-			break;
 		length += (size_t)n;
+		/* a control file gives all it has at once: asking again would make the kernel build it twice */
+		if ((size_t)n < size - 1 - (length - (size_t)n))
+			break;
 	}
 	buf[length] = '\0';
 	return (ssize_t)length;

@@ -12,6 +12,9 @@
 /* chosen: an editor's rename-write-chmod or a package's files arrive within this; people do not notice it */
 #define QUIET_USEC 200000ULL
 
+/* chosen: systemd answers within milliseconds; a busy one must not hold up readiness for long */
+#define UNITS_WAIT_NS (2 * NSEC_PER_SEC)
+
 bool daemon_enforces(const struct daemon *d)
 {
 	return d->slot.policy->host.mode == MODE_ENFORCE && !d->options.forces_observe &&
@@ -222,5 +225,9 @@ int reload_open(struct daemon *d, struct err *e)
 		return e->code ? r : err_set(e, r, "timer for policy changes");
 	(void)sd_event_source_set_enabled(d->reload_timer, SD_EVENT_OFF);
 	(void)reload_now(d);
+	struct err settling = { 0 };
+
+	if (sense_settle(d->sense, UNITS_WAIT_NS, &settling) < 0)
+		log_warning("%s; units appear with a later tick, continuing", settling.text);
 	return 0;
 }

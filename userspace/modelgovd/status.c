@@ -77,8 +77,9 @@ static json_t *objectives_to_json(const struct model *m, const struct model_read
 
 	for (unsigned int i = 0; i < m->n_objectives; i++) {
 		const struct objective *o = &m->objectives[i];
-		uint64_t observed = reading ? reading->objectives[i].observed : MISSING;
 		uint64_t samples = reading ? reading->objectives[i].samples : 0;
+		/* without samples there is nothing to judge, whatever number stands there */
+		uint64_t observed = samples ? reading->objectives[i].observed : MISSING;
 
 		json_array_append_new(list,
 				      json_pack("{s:s, s:I, s:o, s:o, s:o, s:I}", "indicator",
