@@ -127,13 +127,15 @@ struct {
 } cpus SEC(".maps");
 
 /* One more event that was not counted, or not in full, for this cause. */
-#define drop(cause)                                                                               \
-	do {                                                                                      \
-		__u32 cpu_ = bpf_get_smp_processor_id();                                          \
-		struct drops *drops_ = bpf_map_lookup_elem(&drops, &cpu_);                        \
-		if (drops_)                                                                       \
-			drops_->cause++;                                                          \
-	} while (0)
+static __noinline int drop(enum drop_cause cause)
+{
+	__u32 cpu_nr = bpf_get_smp_processor_id();
+	struct drops *d = bpf_map_lookup_elem(&drops, &cpu_nr);
+
+	if (d && cause < N_DROP_CAUSES)
+		((__u64 *)d)[cause]++;
+	return 0;
+}
 
 /* ---- whose task ------------------------------------------------------------------------------- */
 
@@ -165,7 +167,7 @@ static __noinline __u32 slot_resolve(struct cpu_memory *cpu, struct membership *
 		id = cgroup->kn->id;
 	}
 	if (depth == TREE_DEPTH)
-		drop(tree_too_deep);
+		drop(DROP_tree_too_deep);
 	cpu->resolutions++;
 	m->cgroup_id = own_id;
 	m->generation = found_in;
@@ -195,7 +197,7 @@ static __always_inline struct throttle *throttle_of(struct cpu_memory *cpu,
 	if (t->group == group)
 		return t;
 	if (t->group)
-		drop(throttles_forgotten);
+		drop(DROP_throttles_forgotten);
 	__builtin_memset(t, 0, sizeof(*t));
 	t->group = group;
 	t->total_ns = throttled_total_ns(cfs_rq);
@@ -264,7 +266,7 @@ __noinline int culprit_add(__u32 victim, __u32 culprit, __u64 wait_ns)
 		bpf_map_update_elem(&culprits, &key, &none, BPF_NOEXIST);
 		total = bpf_map_lookup_elem(&culprits, &key);
 		if (!total) {
-			drop(culprits_full);
+			drop(DROP_culprits_full);
 			return 0;
 		}
 	}
@@ -301,7 +303,7 @@ static __noinline int culprits_find(const struct cpu_memory *cpu, const struct l
 		if (begin_ns <= w->from_ns)
 			return 0;
 	}
-	drop(runs_forgotten);
+	drop(DROP_runs_forgotten);
 	return 0;
 }
 
@@ -326,7 +328,7 @@ static __noinline int breach(struct wait_totals *totals, __u64 wait_ns)
 	struct breach_event *e = bpf_ringbuf_reserve(&breaches, sizeof(*e), 0);
 
 	if (!e) {
-		drop(breach_lost);
+		drop(DROP_breach_lost);
 		return 0;
 	}
 	e->at_ns = at_ns;
@@ -355,7 +357,7 @@ static __noinline __u64 long_wait(struct cpu_memory *cpu, struct task_struct *ne
 		throttle_learn(t, total_ns, from_ns, to_ns);
 		quota_ns = throttled_between(t, from_ns, to_ns);
 		if (t->episodes[t->next & (EPISODES - 1)].begin_ns > from_ns)
-			drop(throttles_forgotten);
+			drop(DROP_throttles_forgotten);
 		if (quota_ns) {
 			w.throttle = hash_bits(t->group, THROTTLE_BITS);
 			totals->own_quota_ns += quota_ns;
@@ -397,25 +399,23 @@ static __always_inline __u64 run_end(struct cpu_memory *cpu, __u64 now_ns)
 	return likely(begin_ns) ? now_ns - begin_ns : 0;
 }
 
-static __always_inline struct wait_totals *totals_of(__u32 slot, __u32 cpu_nr)
-{
-	__u32 i = slot * n_cpus + cpu_nr;
-
-	return bpf_map_lookup_elem(&wait_totals, &i);
-}
-
 static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 				       struct task_struct *prev, bool is_runnable, __u64 now_ns)
 {
-	struct wait_totals *totals = totals_of(cpu->slot, cpu_nr);
+	__u32 i = cpu->slot * n_cpus + cpu_nr;
+	struct wait_totals *totals = bpf_map_lookup_elem(&wait_totals, &i);
+	/* some kernels now and then skip the tracepoint: then cpu->slot is not who had the CPU */
+	bool is_unseen = prev->pid != cpu->pid;
 	__u64 run_ns = run_end(cpu, now_ns);
 	const struct cfs_rq *cfs_rq = prev->se.cfs_rq;
 	__u64 throttled_ns = throttled_since(cfs_rq, now_ns);
 
 	if (unlikely(!totals)) {
-		drop(slot_unknown);
+		drop(DROP_slot_unknown);
 		return;
 	}
+	if (unlikely(is_unseen) && run_ns)
+		drop(DROP_switch_unseen);
 	totals->run_ns += run_ns;
 	if (is_runnable)
 		totals->involuntary++;
@@ -428,28 +428,29 @@ static __always_inline void switch_in(struct cpu_memory *cpu, __u32 cpu_nr,
 {
 	__u64 queued_ns = queued_since(next);
 
-	if (!queued_ns && !next->pid) {
+	cpu->pid = next->pid;
+	if (!queued_ns && !cpu->pid) {
 		cpu->slot = SLOT_IDLE;
 		return;
 	}
 
 	__u32 slot = slot_of(cpu, next);
-	struct wait_totals *totals = totals_of(slot, cpu_nr);
 	__u32 i = slot * n_cpus + cpu_nr;
+	struct wait_totals *totals = bpf_map_lookup_elem(&wait_totals, &i);
 	struct wait_histogram *histogram = bpf_map_lookup_elem(&wait_histograms, &i);
 	__u64 wait_ns = now_ns - queued_ns;
 
 	cpu->slot = slot;
 	if (unlikely(!totals || !histogram)) {
-		drop(slot_unknown);
+		drop(DROP_slot_unknown);
 		return;
 	}
 	if (unlikely(!queued_ns)) {
-		drop(unstamped);
+		drop(DROP_unstamped);
 		return;
 	}
 	if (unlikely(queued_ns > now_ns)) {
-		drop(clock_backwards);
+		drop(DROP_clock_backwards);
 		return;
 	}
 	if (unlikely(wait_ns > LONG_WAIT_NS))
@@ -464,21 +465,6 @@ static __always_inline void switch_in(struct cpu_memory *cpu, __u32 cpu_nr,
 	totals->waits++;
 }
 
-/* Tasks are aligned to lines of cache: no information is lost in the low bits. */
-static __always_inline __u32 task_mark(const struct task_struct *task)
-{
-	return (unsigned long)task >> 6;
-}
-
-/* Some kernels now and then skip the tracepoint; then cpu->slot is not who had the CPU. */
-static __always_inline void continuity_check(struct cpu_memory *cpu, struct task_struct *prev,
-					     struct task_struct *next)
-{
-	if (unlikely(cpu->task != task_mark(prev)) && cpu->task)
-		drop(switch_unseen);
-	cpu->task = task_mark(next);
-}
-
 SEC("tp_btf/sched_switch")
 int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task_struct *next,
 	     unsigned int prev_state)
@@ -489,12 +475,11 @@ int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task
 	bool is_runnable = is_preempted || !prev_state;
 
 	if (unlikely(!cpu)) {
-		drop(slot_unknown);
+		drop(DROP_slot_unknown);
 		return 0;
 	}
 	if (stamps_itself && is_runnable && stamp(prev))
-		drop(stamp_failed);
-	continuity_check(cpu, prev, next);
+		drop(DROP_stamp_failed);
 	switch_out(cpu, cpu_nr, prev, is_runnable, now_ns);
 	switch_in(cpu, cpu_nr, next, now_ns);
 	return 0;
@@ -518,7 +503,7 @@ SEC("?tp_btf/sched_wakeup")
 int BPF_PROG(on_wakeup, struct task_struct *task)
 {
 	if (stamp(task))
-		drop(stamp_failed);
+		drop(DROP_stamp_failed);
 	return 0;
 }
 
@@ -526,6 +511,6 @@ SEC("?tp_btf/sched_wakeup_new")
 int BPF_PROG(on_wakeup_new, struct task_struct *task)
 {
 	if (stamp(task))
-		drop(stamp_failed);
+		drop(DROP_stamp_failed);
 	return 0;
 }

@@ -15,7 +15,7 @@ start_in() { # GROUP COMMAND...
 arm() { # NAME WEIGHT
 	echo "$2" >$cgroup/server/cpu.weight
 	# 9 ms of work in every 23.7 ms: no multiple of the kernel's tick of 4 ms, so that they meet in all phases.
-	echo "$1 $(start_in server "$beat" 9000 23700 300)"
+	echo "$1 $(start_in server "$beat" 9000 23700 200)"
 }
 
 arms() {

@@ -130,7 +130,7 @@ rm /etc/modelgov/models.d/adhoc.yaml
 # ---- kill -9: put back by ExecStopPost, then governed again
 restart() { # VALUE EXTRA: how systemd reacts to its death
 	mkdir -p /run/systemd/system/modelgovd.service.d
-	printf '[Service]\nRestart=%s\n%s\n' "$1" "$2" >/run/systemd/system/modelgovd.service.d/test.conf
+	printf '[Service]\nRestart=%s\n%s\n' "$1" "${2:-}" >/run/systemd/system/modelgovd.service.d/test.conf
 	systemctl daemon-reload
 }
 killed() {

@@ -48,20 +48,19 @@ int file_read_all(int dirfd, const char *path, size_t limit_bytes, char **ret_te
 
 ssize_t file_reread(int fd, char *buf, size_t size)
 {
-	size_t length = 0;
+	size_t length = 0, left;
+	ssize_t n;
 
-	while (length < size - 1) {
-		ssize_t n = pread(fd, buf + length, size - 1 - length, (off_t)length);
-
-		if (n < 0 && errno == EINTR)
-			continue;
+	do {
+		left = size - 1 - length;
+		do
+			n = pread(fd, buf + length, left, (off_t)length);
+		while (n < 0 && errno == EINTR);
 		if (n < 0)
 			return -errno;
 		length += (size_t)n;
-		/* a control file gives all it has at once: asking again would make the kernel build it twice */
-		if ((size_t)n < size - 1 - (length - (size_t)n))
-			break;
-	}
+		/* a short read is the end: asking again would make the kernel build the text twice */
+	} while ((size_t)n == left && left > 0);
 	buf[length] = '\0';
 	return (ssize_t)length;
 }

@@ -88,10 +88,9 @@ static int source_open(struct load *l, const struct manifest_file *file, char **
 	int r = manifest_slurp(l->source, file, l->findings, ret_text, &length);
 
 	if (r == 0)
-		*ret_source = (struct source){ .file = shown,
-					       .text = *ret_text,
-					       .length = length,
-					       .findings = l->findings };
+		*ret_source = (struct source){
+			.file = shown, .text = *ret_text, .length = length, .findings = l->findings
+		};
 	return r;
 }
 
