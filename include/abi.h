@@ -167,7 +167,7 @@ struct throttle {
 struct cpu_memory {
 	__u32 slot;        /* who has the CPU now */
 	__u32 newest;      /* index of the newest run; counts on */
-	__u32 pid;         /* and by which thread */
+	__s32 pid;         /* and by which thread */
 	__u32 _pad0;
 	__u64 resolutions; /* how often a membership had to be looked for */
 	struct run runs[RUNS];

@@ -83,9 +83,9 @@ enum knob {
 	X(POLICY_VALUE, "policy_value", "the manifest sets this value")                           \
 	X(FEED_FORWARD, "feed_forward", "weight from class, priority and reserved share")         \
 	X(FLOOR, "floor", "raised so that the model keeps its floor beside all others")           \
-	X(BUDGET_AT_RISK, "budget_at_risk", "slack under 5 % for two ticks: one level up")        \
-	X(BUDGET_BROKEN, "budget_broken", "slack below 0: two levels up")                         \
-	X(BUDGET_FAR_BROKEN, "budget_far_broken", "slack below -100 %: four levels up")           \
+	X(BUDGET_AT_RISK, "budget_at_risk", "slack under 5 % for two ticks: one level between payer and claimant")        \
+	X(BUDGET_BROKEN, "budget_broken", "slack below 0: two levels between payer and claimant")                         \
+	X(BUDGET_FAR_BROKEN, "budget_far_broken", "slack below -100 %: four levels between payer and claimant")           \
 	X(DONOR, "donor", "a model with a broken budget needs the CPU this one was using")        \
 	X(GIVE_BACK, "give_back", "slack stayed above 20 %: one level back towards policy")       \
 	X(SETTLING, "settling", "the last change is too young to be judged")                      \

@@ -353,7 +353,7 @@ Test(sense_take, a_cgroup_that_vanished_is_news_and_not_an_error)
 
 	cr_assert_eq(now->n_targets, 0);
 	cr_assert_eq(now->models[0].cpu_usage_ns, MISSING);
-	cr_assert(health_says("model ocr: no cgroup matches /x"));
+	cr_assert(health_says("no cgroup matches /x"));
 }
 
 Test(sense_take, a_cgroup_made_anew_counts_from_zero)

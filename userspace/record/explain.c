@@ -70,6 +70,16 @@ static void culprit_print(const struct policy *p, const struct evidence *why, ch
 			 model_label(p, why->culprit), share);
 }
 
+/* "its", or "ocr's" when the numbers are another model's. */
+static void owner_print(const struct policy *p, uint32_t model, const struct evidence *why, char *buf,
+			size_t size)
+{
+	if (why->model == model || why->model >= p->n_models)
+		snprintf(buf, size, "its");
+	else
+		snprintf(buf, size, "%s's", model_label(p, why->model));
+}
+
 static void feed_forward_print(const struct policy *p, uint32_t model, char *buf, size_t size)
 {
 	const struct model *m = &p->models[model];
@@ -86,10 +96,11 @@ static void feed_forward_print(const struct policy *p, uint32_t model, char *buf
 static void cause_print(const struct policy *p, uint32_t model, enum reason reason,
 			const struct evidence *why, char *buf, size_t size)
 {
-	char objective[160], culprit[160], slack[40];
+	char objective[160], culprit[160], slack[40], whose[72];
 
 	objective_print(p, why, objective, sizeof(objective));
 	culprit_print(p, why, culprit, sizeof(culprit));
+	owner_print(p, model, why, whose, sizeof(whose));
 	share_print(why->slack_permyriad, slack, sizeof(slack));
 	switch (reason) {
 	case REASON_POLICY_VALUE:
@@ -102,20 +113,20 @@ static void cause_print(const struct policy *p, uint32_t model, enum reason reas
 	case REASON_BUDGET_AT_RISK:
 	case REASON_BUDGET_BROKEN:
 	case REASON_BUDGET_FAR_BROKEN:
-		snprintf(buf, size, "its %s (slack %s)%s", objective, slack, culprit);
+		snprintf(buf, size, "%s %s (slack %s)%s", whose, objective, slack, culprit);
 		return;
 	case REASON_DONOR:
 		snprintf(buf, size, "%s needs the CPU: its %s%s", model_label(p, why->model),
 			 objective, culprit);
 		return;
 	case REASON_GIVE_BACK:
-		snprintf(buf, size, "%s%s%s; one step back towards its policy",
-			 *objective ? "its " : "", *objective ? objective : "all budgets are kept",
-			 *objective ? "" : " with room");
+		snprintf(buf, size, "%s %s; one step back towards its policy",
+			 *objective ? whose : "all budgets are kept",
+			 *objective ? objective : "with room");
 		return;
 	default:
-		snprintf(buf, size, "%s%s%s", reason_meaning(reason), *objective ? "; its " : "",
-			 objective);
+		snprintf(buf, size, "%s%s%s%s%s", reason_meaning(reason), *objective ? "; " : "",
+			 *objective ? whose : "", *objective ? " " : "", objective);
 	}
 }
 
@@ -143,7 +154,7 @@ static const char *conclusion(enum reason reason)
 	case REASON_BUDGET_AT_RISK:
 	case REASON_BUDGET_BROKEN:
 	case REASON_BUDGET_FAR_BROKEN:
-		return "gets more weight";
+		return "gets more of the CPU";
 	case REASON_DONOR:
 		return "gives weight";
 	case REASON_GIVE_BACK:

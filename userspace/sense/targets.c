@@ -422,22 +422,18 @@ static void unit_examine(const struct targets *t, const struct followed_unit *un
 	const struct model *model = &t->policy->models[unit->model];
 
 	if (unit->state == UNIT_STOPPED && !t->units)
-		health_list_add(list, false, part,
-				"model %s: unit %s does not exist or is not running", model->name,
+		health_list_add(list, false, part, "unit %s does not exist or is not running",
 				unit->name);
 	else if (unit->state == UNIT_STOPPED)
-		health_list_add(list, false, part,
-				"model %s: unit %s is not running; systemctl start %s", model->name,
+		health_list_add(list, false, part, "unit %s is not running; systemctl start %s",
 				unit->name, unit->name);
 	else if (unit->state == UNIT_ABSENT)
 		health_list_add(list, false, part,
-				"model %s: unit %s does not exist; correct match.units in %s, or "
+				"unit %s does not exist; correct match.units in %s, or "
 				"install the unit",
-				model->name, unit->name,
-				model->file ? model->file : "its manifest");
+				unit->name, model->file ? model->file : "its manifest");
 	else if (unit->state == UNIT_UNKNOWN && !model_has_place(t, unit->model))
-		health_list_add(list, false, part,
-				"model %s: no answer from systemd yet about unit %s", model->name,
+		health_list_add(list, false, part, "no answer from systemd yet about unit %s",
 				unit->name);
 }
 
@@ -453,13 +449,12 @@ static void model_examine(const struct targets *t, uint32_t m, struct health_lis
 	if (model->n_units > 0 || model_has_place(t, m))
 		return;
 	if (model->n_cgroups > 0)
-		health_list_add(list, false, part, "model %s: no cgroup matches %s%s", model->name,
-				model->cgroups[0],
+		health_list_add(list, false, part, "no cgroup matches %s%s", model->cgroups[0],
 				model->n_cgroups > 1 ? " or its other patterns" : "");
 	else
 		health_list_add(list, false, part,
-				"model %s: not running; start it with: modelgov run %s -- COMMAND",
-				model->name, model->name);
+				"not running; start it with: modelgov run %s -- COMMAND",
+				model->name);
 }
 
 static void questions_examine(const struct targets *t, struct health_list *list)
