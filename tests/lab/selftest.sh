@@ -4,6 +4,7 @@
 # weights is there to be seen. Prints what both measured.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=../system/vm/tally.sh
 . "$here/../system/vm/tally.sh"
 dir=$(mktemp -d /tmp/labtest.XXXXXX) || exit 1
 trap 'rm -rf "$dir"' EXIT

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Runs inside "vmrun -s": a stock systemd with pure cgroup v2 is there and its levers move something. Restarts nothing.
 set -u
+# shellcheck source-path=SCRIPTDIR source=tally.sh
 . "$(dirname "$0")/tally.sh"
 cgroup=/sys/fs/cgroup
 

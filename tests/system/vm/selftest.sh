@@ -3,6 +3,7 @@
 # Proves what vmrun promises, from outside; selftest-guest.sh proves what the machine under systemd offers, from inside.
 set -u
 here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source-path=SCRIPTDIR source=tally.sh
 . "$here/tally.sh"
 vmrun=$here/vmrun
 
