@@ -32,6 +32,8 @@ struct tree {
 	struct source *source;
 	struct node *root; /* always a group */
 	struct arena *arena;
+	char *buffer; /* where values are decoded, buffer_bytes long */
+	size_t buffer_bytes;
 	bool has_alias, has_tag;             /* each is said once: one comes with many */
 	void *diagnosis, *parser, *document; /* tree.c's own */
 };
