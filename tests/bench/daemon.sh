@@ -12,8 +12,12 @@ if [ "$(id -u)" != 0 ] || [ -z "$root" ]; then
 	echo "skip daemon: needs root and a cgroup2 mount"
 	exit 0
 fi
+# The sampler is pinned: where no BPF file system is mounted, mount one that only this run sees.
+if ! grep -q ' /sys/fs/bpf bpf ' /proc/mounts; then
+	exec unshare -m --propagation private sh -c 'mount -t bpf bpf /sys/fs/bpf && exec bash "$0"' "$0"
+fi
 work=$(mktemp -d)
-tree=modelgov-bench.$$
+tree=modelgov-bench-$$ # no dot: BPF file systems keep those names
 daemon=''
 cleanup() {
 	[ -z "$daemon" ] || { kill "$daemon"; wait "$daemon"; } 2>/dev/null
@@ -52,6 +56,7 @@ run() { # MODELS
 	daemon=$!
 	for i in $(seq 50); do [ -S "$work/socket" ] && break; sleep 0.1; done
 	sleep 2 # the first ticks open descriptors
+	"$O/modelgov" --socket "$work/socket" status | grep 'run queue (BPF)' && echo "   (without the sampler)"
 	began_cpu=$(field cpu_ns) began_tick=$(field tick)
 	sleep "$seconds"
 	cpu=$(field cpu_ns) tick=$(field tick)

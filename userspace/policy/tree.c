@@ -167,8 +167,8 @@ static int node_build(struct tree *t, struct fy_node *origin, struct node *key, 
 		      struct node **ret_node);
 
 /*
- * The value as the library decodes it, in chunks. Not fy_node_get_scalar(): up to 0.8 that loses 4
- * KiB for each text with more than a few escapes or folded lines.
+ * The value as the library decodes it, in chunks. Not fy_node_get_scalar(), which in 0.7.12 loses
+ * 4 KiB for each text with more than a few escapes or folded lines.
  */
 static int scalar_decode(struct tree *t, struct fy_node *origin, size_t *ret_length)
 {
@@ -186,7 +186,8 @@ static int scalar_decode(struct tree *t, struct fy_node *origin, size_t *ret_len
 		memcpy(t->buffer + length, chunk->str, chunk->len);
 		length += chunk->len;
 	}
-	fy_token_iter_destroy(at);
+	if (at)
+		fy_token_iter_destroy(at);
 	*ret_length = length;
 	return error || (token && !at) ? -ENOMEM : 0;
 }
