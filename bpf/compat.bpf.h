@@ -78,6 +78,12 @@ static __always_inline __u64 throttled_since(const struct cfs_rq *cfs_rq, __u64 
 	return 0;
 }
 
+/* Does the sum below grow while nobody of a throttled group wants to run? PELT's does. */
+static __always_inline bool throttle_counts_empty(const struct cfs_rq *cfs_rq)
+{
+	return !bpf_core_field_exists(cfs_rq->throttled_clock_self_time);
+}
+
 /* The sum of finished throttles. */
 static __always_inline __u64 throttled_total_ns(const struct cfs_rq *cfs_rq)
 {

@@ -399,6 +399,23 @@ static __always_inline __u64 run_end(struct cpu_memory *cpu, __u64 now_ns)
 	return likely(begin_ns) ? now_ns - begin_ns : 0;
 }
 
+/*
+ * Did the quota take the CPU away? Then the thread could have run on. One that falls asleep in a throttled group
+ * matters only where the sum counts time in which nobody waits.
+ */
+static __always_inline void throttle_check(struct cpu_memory *cpu, struct task_struct *prev,
+					   bool is_runnable, __u64 now_ns)
+{
+	const struct cfs_rq *cfs_rq = prev->se.cfs_rq;
+	__u64 begin_ns;
+
+	if (!is_runnable && !throttle_counts_empty(cfs_rq))
+		return;
+	begin_ns = throttled_since(cfs_rq, now_ns);
+	if (unlikely(begin_ns))
+		throttle_begin(cpu, cfs_rq, begin_ns);
+}
+
 static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 				       struct task_struct *prev, bool is_runnable, __u64 now_ns)
 {
@@ -407,8 +424,6 @@ static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 	/* some kernels now and then skip the tracepoint: then cpu->slot is not who had the CPU */
 	bool is_unseen = prev->pid != cpu->pid;
 	__u64 run_ns = run_end(cpu, now_ns);
-	const struct cfs_rq *cfs_rq = prev->se.cfs_rq;
-	__u64 throttled_ns = throttled_since(cfs_rq, now_ns);
 
 	if (unlikely(!totals)) {
 		drop(DROP_slot_unknown);
@@ -419,8 +434,7 @@ static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 	totals->run_ns += run_ns;
 	if (is_runnable)
 		totals->involuntary++;
-	if (unlikely(throttled_ns))
-		throttle_begin(cpu, cfs_rq, throttled_ns);
+	throttle_check(cpu, prev, is_runnable, now_ns);
 }
 
 static __always_inline void switch_in(struct cpu_memory *cpu, __u32 cpu_nr,

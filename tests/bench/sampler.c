@@ -23,7 +23,7 @@
 
 #define WINDOW_NS (100 * NSEC_PER_MSEC)
 #define SETTLE_NS (10 * NSEC_PER_MSEC) /* caches and branch predictors after an attach */
-#define ROUNDS_DEFAULT 40
+#define ROUNDS_DEFAULT 60
 #define ROUNDS_MAX 400
 #define SWITCHES_PER_TRIP 2
 

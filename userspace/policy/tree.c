@@ -46,6 +46,20 @@ static int characters(const char *text, size_t length)
 	return n;
 }
 
+/* Of a scalar as it stands in the text, with its quotes or its *. */
+static int scalar_width(const struct node *n, struct fy_node *origin, enum fy_node_style style)
+{
+	if (style == FYNS_ALIAS) { /* its name is not in the tree */
+		size_t length = 0;
+		const char *name = fy_node_get_scalar(origin, &length);
+
+		return 1 + characters(name, length);
+	}
+	int width = n->text ? characters(n->text, strlen(n->text)) : 1;
+
+	return style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED ? width + 2 : width;
+}
+
 void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *ret_column,
 		int *ret_width)
 {
@@ -63,20 +77,12 @@ void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *
 	if (!fy_node_is_scalar(origin))
 		return;
 	enum fy_node_style style = fy_node_get_style(origin);
-	size_t length = 0;
 
-	if (style == FYNS_ALIAS) /* its name is not in the tree */
-		*ret_width = characters(fy_node_get_scalar(origin, &length), length);
-	else if (n->text)
-		*ret_width = characters(n->text, strlen(n->text));
+	*ret_width = scalar_width(n, origin, style);
 	/* the library points behind the quote, and behind the * */
 	if ((style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED || style == FYNS_ALIAS) &&
 	    *ret_column > 1)
 		*ret_column -= 1;
-	if (style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED)
-		*ret_width += 2;
-	else if (style == FYNS_ALIAS)
-		*ret_width += 1;
 }
 
 struct place tree_place(const struct tree *t, const struct node *n, struct arena *arena)
