@@ -86,6 +86,16 @@ measure() { # ARM LOAD-OPTION...
 	done
 }
 
+# Every pinned map that has something to dump: programs, links and ring buffers have not.
+maps() {
+	local pin
+	for pin in /sys/fs/bpf/modelgov/*; do
+		bpftool map show pinned "$pin" 2>/dev/null | grep -q -v ringbuf || continue
+		echo "$ bpftool map dump pinned $pin"
+		bpftool map dump pinned "$pin"
+	done
+}
+
 say "loading the models"
 [ "$(id -u)" = 0 ] || die "only root can start units and set their weights"
 trap stop_all EXIT
@@ -144,10 +154,7 @@ for arm in $arms; do
 		measure modelgov --warmup $settle_ms --measure "$measure_ms" --stream "$ocr" --stream "$speech"
 		"$bin/modelgov" status >"$out/status.txt"
 		"$bin/modelgov" explain ocr >"$out/explain.txt"
-		for map in /sys/fs/bpf/modelgov/*; do
-			echo "$map"
-			bpftool map dump pinned "$map"
-		done >"$out/maps.txt"
+		maps >"$out/maps.txt"
 		;;
 	*) die "no such arm: $arm" ;;
 	esac

@@ -16,7 +16,7 @@ trap 'rm -rf "$TMPDIR" "$results"' EXIT
 # Prints how many processes name our work folder, once none does or after ten seconds.
 processes_left() {
 	local left
-	for ((i = 0; i < 100; i++)); do
+	for ((i = 0; i < 300; i++)); do # up to 30 s: a machine's memory takes its time to be freed
 		left=$(cat /proc/[0-9]*/cmdline 2>/dev/null | grep -acF "$TMPDIR/vmrun.")
 		[ "$left" -gt 0 ] || break
 		sleep 0.1
