@@ -13,11 +13,13 @@ export TMPDIR
 results=$(mktemp -d /tmp/vmresults.XXXXXX) || exit 1
 trap 'rm -rf "$TMPDIR" "$results"' EXIT
 
-# Prints how many processes name our work folder, once none does or after ten seconds.
+# Prints how many processes name our work folder, once none does or after 30 seconds. The folder's name comes from a
+# file, or the search would find itself.
 processes_left() {
-	local left
-	for ((i = 0; i < 300; i++)); do # up to 30 s: a machine's memory takes its time to be freed
-		left=$(cat /proc/[0-9]*/cmdline 2>/dev/null | grep -acF "$TMPDIR/vmrun.")
+	local left i
+	printf '%s\n' "$TMPDIR/vmrun." >"$results/ours"
+	for ((i = 0; i < 300; i++)); do
+		left=$(grep -alF -f "$results/ours" /proc/[0-9]*/cmdline 2>/dev/null | wc -l)
 		[ "$left" -gt 0 ] || break
 		sleep 0.1
 	done
