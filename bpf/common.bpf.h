@@ -32,31 +32,26 @@ static __always_inline __u32 hash_bits(__u64 value, __u32 bits)
 	return (value * 0x9e3779b97f4a7c15ULL) >> (64 - bits);
 }
 
-/* floor(log2(v)), v > 0. BPF has no instruction for it; six steps that halve the field. */
+/*
+ * floor(log2(v)), v > 0. BPF has no instruction for it: six steps that halve the field. The barrier keeps the
+ * compiler from turning each step's branch, which is nearly always foreseen, into two.
+ */
 static __always_inline __u32 log2_floor(__u64 v)
 {
 	__u32 e = 0;
 
-	if (v >> 32) {
-		v >>= 32;
-		e = 32;
+#define STEP(bits)                                                                                \
+	if (v >> (bits)) {                                                                        \
+		v >>= (bits);                                                                     \
+		e += (bits);                                                                      \
+		barrier_var(v);                                                                   \
 	}
-	if (v >> 16) {
-		v >>= 16;
-		e += 16;
-	}
-	if (v >> 8) {
-		v >>= 8;
-		e += 8;
-	}
-	if (v >> 4) {
-		v >>= 4;
-		e += 4;
-	}
-	if (v >> 2) {
-		v >>= 2;
-		e += 2;
-	}
+	STEP(32)
+	STEP(16)
+	STEP(8)
+	STEP(4)
+	STEP(2)
+#undef STEP
 	return e + (v >> 1);
 }
 

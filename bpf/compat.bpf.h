@@ -59,6 +59,14 @@ static __noinline int stamp(struct task_struct *task)
 	return 0;
 }
 
+/* Was this thread given the CPU at another time than we saw? 0: we did not look. */
+static __always_inline bool arrived_unseen(const struct task_struct *prev, __u64 arrival_ns)
+{
+	return !stamps_itself && arrival_ns &&
+	       bpf_core_field_exists(prev->sched_info.last_arrival) &&
+	       prev->sched_info.last_arrival != arrival_ns;
+}
+
 /*
  * Throttling by cpu.max, as the kernel keeps it per group and CPU. 6.6 began to write down in rq->clock when a throttle
  * starts and how long those that ended were (cpu.stat.local needs it). Before, there is only the sum for PELT:

@@ -17,7 +17,7 @@
  *
  * Whose wait: the slot of the nearest assigned ancestor of the task's cgroup in the cgroup2 hierarchy. Found by walking up
  * once and remembered per CPU under the cgroup's id, which the kernel does not use twice; userspace makes all memory
- * stale by counting up "generation". The hierarchy is asked, and not the scheduler's group, because a service for which
+ * stale by counting up each CPU's generation. The hierarchy is asked, and not the scheduler's group, because a service for which
  * nobody enabled the cpu controller (Debian's default) has no scheduler's group of its own, but has a cgroup.
  * A task that is moved while it runs counts for its old cgroup until it is switched out.
  *
@@ -52,12 +52,6 @@
 char LICENSE[] SEC("license") = "Dual BSD/GPL";
 
 #define TREE_DEPTH 32 /* chosen: systemd and Kubernetes nest less than 10 deep */
-
-/* Set by the loader; maps by slot and CPU have slots * n_cpus entries. */
-const volatile __u32 n_cpus = 1;
-
-/* What userspace changes while we run: a memory of another generation is stale. */
-__u32 generation SEC(".data.control") = 1;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
@@ -147,7 +141,7 @@ static __noinline __u32 slot_resolve(struct cpu_memory *cpu, struct membership *
 	 * A full barrier: what we look up is not older than the generation we store with it.
 	 * Pairs with the update before the count in generation_advance().
 	 */
-	__u32 found_in = __sync_fetch_and_add(&generation, 0);
+	__u32 generation = __sync_fetch_and_add(&cpu->generation, 0);
 	__u64 id = cgroup->kn->id, own_id = id;
 	__u32 slot = SLOT_OTHER;
 	int depth;
@@ -170,7 +164,7 @@ static __noinline __u32 slot_resolve(struct cpu_memory *cpu, struct membership *
 		drop(DROP_tree_too_deep);
 	cpu->resolutions++;
 	m->cgroup_id = own_id;
-	m->generation = found_in;
+	m->generation = generation;
 	m->slot = slot;
 	return slot;
 }
@@ -181,7 +175,7 @@ static __always_inline __u32 slot_of(struct cpu_memory *cpu, struct task_struct 
 	__u64 id = cgroup->kn->id;
 	struct membership *m = &cpu->memberships[hash_bits(id, MEMBERSHIP_BITS)];
 
-	if (likely(m->cgroup_id == id && m->generation == generation))
+	if (likely(m->cgroup_id == id && m->generation == cpu->generation))
 		return m->slot;
 	return slot_resolve(cpu, m, cgroup);
 }
@@ -416,20 +410,19 @@ static __always_inline void throttle_check(struct cpu_memory *cpu, struct task_s
 		throttle_begin(cpu, cfs_rq, begin_ns);
 }
 
-static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
-				       struct task_struct *prev, bool is_runnable, __u64 now_ns)
+static __always_inline void switch_out(struct cpu_memory *cpu, struct task_struct *prev,
+				       bool is_runnable, __u64 now_ns)
 {
-	__u32 i = cpu->slot * n_cpus + cpu_nr;
+	__u32 i = cpu->first_cell + cpu->slot;
 	struct wait_totals *totals = bpf_map_lookup_elem(&wait_totals, &i);
-	/* some kernels now and then skip the tracepoint: then cpu->slot is not who had the CPU */
-	bool is_unseen = prev->pid != cpu->pid;
 	__u64 run_ns = run_end(cpu, now_ns);
 
 	if (unlikely(!totals)) {
 		drop(DROP_slot_unknown);
 		return;
 	}
-	if (unlikely(is_unseen) && run_ns)
+	/* some kernels now and then skip the tracepoint: then cpu->slot is not who had the CPU */
+	if (unlikely(arrived_unseen(prev, cpu->arrival_ns)))
 		drop(DROP_switch_unseen);
 	totals->run_ns += run_ns;
 	if (is_runnable)
@@ -437,19 +430,20 @@ static __always_inline void switch_out(struct cpu_memory *cpu, __u32 cpu_nr,
 	throttle_check(cpu, prev, is_runnable, now_ns);
 }
 
-static __always_inline void switch_in(struct cpu_memory *cpu, __u32 cpu_nr,
-				      struct task_struct *next, __u64 now_ns)
+static __always_inline void switch_in(struct cpu_memory *cpu, struct task_struct *next,
+				      __u64 now_ns)
 {
 	__u64 queued_ns = queued_since(next);
 
-	cpu->pid = next->pid;
-	if (!queued_ns && !cpu->pid) {
+	/* who was not queued is not written down as arrived */
+	cpu->arrival_ns = queued_ns ? now_ns : 0;
+	if (!queued_ns && !next->pid) {
 		cpu->slot = SLOT_IDLE;
 		return;
 	}
 
 	__u32 slot = slot_of(cpu, next);
-	__u32 i = slot * n_cpus + cpu_nr;
+	__u32 i = cpu->first_cell + slot;
 	struct wait_totals *totals = bpf_map_lookup_elem(&wait_totals, &i);
 	struct wait_histogram *histogram = bpf_map_lookup_elem(&wait_histograms, &i);
 	__u64 wait_ns = now_ns - queued_ns;
@@ -486,7 +480,7 @@ int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task
 	__u64 now_ns = next->se.cfs_rq->rq->clock;
 	__u32 cpu_nr = bpf_get_smp_processor_id();
 	struct cpu_memory *cpu = bpf_map_lookup_elem(&cpus, &cpu_nr);
-	bool is_runnable = is_preempted || !prev_state;
+	bool is_runnable = is_preempted | !prev_state;
 
 	if (unlikely(!cpu)) {
 		drop(DROP_slot_unknown);
@@ -494,8 +488,8 @@ int BPF_PROG(on_switch, bool is_preempted, struct task_struct *prev, struct task
 	}
 	if (stamps_itself && is_runnable && stamp(prev))
 		drop(DROP_stamp_failed);
-	switch_out(cpu, cpu_nr, prev, is_runnable, now_ns);
-	switch_in(cpu, cpu_nr, next, now_ns);
+	switch_out(cpu, prev, is_runnable, now_ns);
+	switch_in(cpu, next, now_ns);
 	return 0;
 }
 

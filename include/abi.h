@@ -53,7 +53,7 @@ _Static_assert(sizeof(struct assignment) == 8, "both sides must agree");
 /* ---- what is counted --------------------------------------------------------------------------- */
 
 /*
- * Map wait_totals, by slot * cpus + cpu. All counters only grow, each written by its own CPU alone,
+ * Map wait_totals, by cpu * slots + slot. All counters only grow, each written by its own CPU alone,
  * and one line of cache long so that CPUs do not meet.
  */
 struct wait_totals {
@@ -69,7 +69,7 @@ struct wait_totals {
 };
 _Static_assert(sizeof(struct wait_totals) == 64, "both sides must agree");
 
-/* Map wait_histograms, by slot * cpus + cpu: the lengths behind wait_totals.wait_ns. */
+/* Map wait_histograms, by cpu * slots + slot: the lengths behind wait_totals.wait_ns. */
 struct wait_histogram {
 	__u64 counts[WAIT_SLOTS];
 };
@@ -138,7 +138,7 @@ struct run {
 
 #define RUNS 64 /* power of two */
 
-/* The slot of a cgroup, found once. Valid while generation is the current one. */
+/* The slot of a cgroup, found once. Valid while generation is the CPU's. */
 struct membership {
 	__u64 cgroup_id;
 	__u32 generation;
@@ -167,13 +167,14 @@ struct throttle {
 struct cpu_memory {
 	__u32 slot;        /* who has the CPU now */
 	__u32 newest;      /* index of the newest run; counts on */
-	__s32 pid;         /* and by which thread */
-	__u32 _pad0;
+	__u64 arrival_ns;  /* since when, as the kernel writes it down too; 0: nothing to compare */
+	__u32 generation;  /* counted up by userspace: memberships of another are stale */
+	__u32 first_cell;  /* set by userspace: index of slot 0 in maps by slot and CPU */
 	__u64 resolutions; /* how often a membership had to be looked for */
 	struct run runs[RUNS];
 	struct membership memberships[MEMBERSHIPS];
 	struct throttle throttles[THROTTLES];
-	__u64 _pad1[5]; /* to whole lines of cache */
+	__u64 _pad[4]; /* to whole lines of cache */
 };
 _Static_assert(sizeof(struct cpu_memory) % 64 == 0, "CPUs must not share lines");
 

@@ -84,6 +84,7 @@ struct sched_entity {
 };
 
 struct sched_info {
+	unsigned long long last_arrival; /* rq->clock when it was given a CPU after being queued */
 	unsigned long long last_queued; /* CONFIG_SCHED_INFO: rq->clock when queued, 0 while running */
 };
 

@@ -727,7 +727,6 @@ Test(sampler, stamps_queued_tasks_itself_where_the_kernel_does_not, .timeout = 6
 	struct stat st;
 
 	cr_assert_neq(o, NULL);
-	o->rodata->n_cpus = cpus;
 	o->rodata->stamps_itself = true;
 	bpf_map__set_max_entries(o->maps.wait_totals, 3 * cpus);
 	bpf_map__set_max_entries(o->maps.wait_histograms, 3 * cpus);
@@ -736,6 +735,12 @@ Test(sampler, stamps_queued_tasks_itself_where_the_kernel_does_not, .timeout = 6
 	bpf_program__set_autoload(o->progs.on_wakeup, true);
 	bpf_program__set_autoload(o->progs.on_wakeup_new, true);
 	cr_assert_eq(runqueue_bpf__load(o), 0);
+	static struct cpu_memory memory;
+
+	for (__u32 cpu = 0; cpu < cpus; cpu++) {
+		memory.first_cell = cpu * 3;
+		cr_assert_eq(bpf_map_update_elem(bpf_map__fd(o->maps.cpus), &cpu, &memory, BPF_ANY), 0);
+	}
 	cr_assert_eq(fstat(spot.fd, &st), 0);
 	__u64 id = st.st_ino;
 

@@ -110,7 +110,8 @@ void probes_close(struct probes *p, bool removes_pins)
 /* What the kernel remembers is stale from now on. Pairs with the barrier in slot_resolve(). */
 static void generation_advance(struct probes *p)
 {
-	__atomic_fetch_add(p->sampler->generation, 1, __ATOMIC_SEQ_CST);
+	for (__u32 cpu = 0; cpu < p->sampler->layout->cpus; cpu++)
+		__atomic_fetch_add(&p->sampler->cpus[cpu].generation, 1, __ATOMIC_SEQ_CST);
 }
 
 unsigned int probes_slots(const struct probes *p)
@@ -134,7 +135,7 @@ static void slot_clear(struct probes *p, unsigned int slot)
 	struct culprit_key key, next;
 
 	for (__u32 cpu = 0; cpu < s->layout->cpus; cpu++) {
-		__u32 i = slot * s->layout->cpus + cpu;
+		__u32 i = cpu * s->layout->slots + slot;
 
 		s->totals[i] = (struct wait_totals){ .slot = slot, .cpu = cpu };
 		memset(&s->histograms[i], 0, sizeof(s->histograms[i]));
@@ -243,13 +244,13 @@ void probes_settle(struct probes *p)
 void probes_read(const struct probes *p, unsigned int slot, struct probe_totals *totals)
 {
 	const struct sampler *s = p->sampler;
-	const __u32 cpus = s->layout->cpus;
+	const __u32 cpus = s->layout->cpus, slots = s->layout->slots;
 	struct wait_totals sum = { 0 };
 
 	if (slot >= probes_slots(p))
 		return;
 	for (__u32 cpu = 0; cpu < cpus; cpu++) {
-		const volatile struct wait_totals *t = &s->totals[slot * cpus + cpu];
+		const volatile struct wait_totals *t = &s->totals[cpu * slots + slot];
 
 		sum.waits += t->waits;
 		sum.wait_ns += t->wait_ns;
@@ -272,7 +273,7 @@ void probes_read(const struct probes *p, unsigned int slot, struct probe_totals 
 		return;
 	memset(totals->histogram, 0, sizeof(totals->histogram));
 	for (__u32 cpu = 0; cpu < cpus; cpu++) {
-		const struct wait_histogram *h = &s->histograms[slot * cpus + cpu];
+		const struct wait_histogram *h = &s->histograms[cpu * slots + slot];
 
 		for (unsigned int i = 0; i < WAIT_SLOTS; i++)
 			totals->histogram[i] += h->counts[i];

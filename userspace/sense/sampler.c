@@ -97,8 +97,8 @@ static void **memory_place(struct sampler *s, enum sampler_map i)
 		return (void **)&s->histograms;
 	case SAMPLER_drops:
 		return (void **)&s->drops;
-	case SAMPLER_control:
-		return (void **)&s->generation;
+	case SAMPLER_cpus:
+		return (void **)&s->cpus;
 	case SAMPLER_layout:
 		return (void **)&s->layout;
 	default:
@@ -220,7 +220,6 @@ static int object_load(struct sampler *s, __u32 slots, __u32 cpus, struct err *e
 	s->object = runqueue_bpf__open_opts(&options);
 	if (!s->object)
 		return err_set(e, -errno, "open the BPF sampler");
-	s->object->rodata->n_cpus = cpus;
 	s->object->rodata->stamps_itself = !kernel_stamps;
 	r = object_size(s->object, slots, cpus);
 	if (r == 0)
@@ -245,7 +244,6 @@ static int object_fds(struct sampler *s, struct err *e)
 		[SAMPLER_breaches] = s->object->maps.breaches,
 		[SAMPLER_drops] = s->object->maps.drops,
 		[SAMPLER_cpus] = s->object->maps.cpus,
-		[SAMPLER_control] = s->object->maps.data_control,
 		[SAMPLER_layout] = s->object->maps.layout,
 	};
 
@@ -260,10 +258,11 @@ static int object_fds(struct sampler *s, struct err *e)
 /* Before anything is attached: nobody reads or counts yet. */
 static void sampler_fill(struct sampler *s, __u32 slots, __u32 cpus)
 {
-	for (__u32 slot = 0; slot < slots; slot++) {
-		for (__u32 cpu = 0; cpu < cpus; cpu++) {
-			s->totals[slot * cpus + cpu].slot = slot;
-			s->totals[slot * cpus + cpu].cpu = cpu;
+	for (__u32 cpu = 0; cpu < cpus; cpu++) {
+		s->cpus[cpu].first_cell = cpu * slots;
+		for (__u32 slot = 0; slot < slots; slot++) {
+			s->totals[cpu * slots + slot].slot = slot;
+			s->totals[cpu * slots + slot].cpu = cpu;
 		}
 	}
 	strcpy(s->models[SLOT_OTHER].name, "(other)");

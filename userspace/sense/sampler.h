@@ -21,8 +21,7 @@
 	X(culprits, false)                                                                        \
 	X(breaches, false)                                                                        \
 	X(drops, true)                                                                            \
-	X(cpus, false)                                                                            \
-	X(control, true)                                                                          \
+	X(cpus, true)                                                                             \
 	X(layout, true) /* pinned last: a folder that has it is complete */
 
 enum sampler_map {
@@ -39,10 +38,10 @@ struct sampler {
 	size_t sizes[N_SAMPLER_MAPS];
 	/* shared with the kernel */
 	struct model_slot *models;
-	struct wait_totals *totals;         /* by slot * cpus + cpu */
+	struct wait_totals *totals;         /* by cpu * slots + slot */
 	struct wait_histogram *histograms;  /* likewise */
 	struct drops *drops;                /* by CPU */
-	__u32 *generation;
+	struct cpu_memory *cpus;            /* by CPU; ours are generation and first_cell */
 	struct layout *layout;
 };
 

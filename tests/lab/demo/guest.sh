@@ -15,7 +15,7 @@ quiet=
 # In the lab a word takes 36 to 76 ms of CPU and an utterance 26 to 35 ms. Periods are such that at equal shares the
 # models still keep up (36 % + 21 % of the CPU): a queue that grows for ever would show nothing but the length of the
 # run. Budgets: the longest word and a third more; the longest utterance after the longest word.
-seed=1 measure_ms=17000 warmup_ms=1000 settle_ms=3000 batch_ms=4000
+seed=1 measure_ms=17000 warmup_ms=1000 settle_ms=20000 batch_ms=4000
 ocr=name=ocr,port=8701,inputs=$work/inputs/words.tsv,period=160,jitter=20,phase=0,budget=100
 speech=name=speech,port=8702,inputs=$work/inputs/speech.tsv,period=150,jitter=20,phase=60,budget=120
 if [ -n "${MODELGOV_NATIVE:-}" ]; then # a real CPU is several times as fast as the lab's
