@@ -86,13 +86,12 @@ measure() { # ARM LOAD-OPTION...
 	done
 }
 
-# Every pinned map that has something to dump: programs, links and ring buffers have not.
+# The pinned maps that people read; the others are the sampler's own memory.
 maps() {
-	local pin
-	for pin in /sys/fs/bpf/modelgov/*; do
-		bpftool map show pinned "$pin" 2>/dev/null | grep -q -v ringbuf || continue
-		echo "$ bpftool map dump pinned $pin"
-		bpftool map dump pinned "$pin"
+	local map
+	for map in models wait_totals culprits drops; do
+		echo "$ bpftool map dump pinned /sys/fs/bpf/modelgov/$map"
+		bpftool map dump pinned "/sys/fs/bpf/modelgov/$map"
 	done
 }
 
