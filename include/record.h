@@ -59,6 +59,61 @@ void journal_ask_actions(struct journal *j, const char *model, unsigned int limi
 int journal_read_actions(const char *directory, const char *model, unsigned int limit,
 			 json_t **ret_actions, struct err *e);
 
+/* ---- generations and changes -------------------------------------------------------------------- */
+
+/*
+ * What is kept beside the chain: the state of each change as its document (see change.h) and every
+ * generation with its canonical bytes. Each write is one transaction with the chain entry that tells of
+ * it, and is on disk when the answer comes. Answers come on the loop's thread: an object or array, or
+ * NULL and the problem.
+ */
+typedef void journal_answer(json_t *take_answer, const char *problem, void *userdata);
+
+/*
+ * Keeps a change's document; without "id" it is a new one. step and details ("who", "why", ...) are
+ * the chain entry of kind "change". Answers {"id"}.
+ */
+void journal_keep_change(struct journal *j, json_t *take_change, const char *step,
+			 json_t *take_details, journal_answer *answer, void *userdata);
+
+/*
+ * A new generation, in force from its commit on. generation: {"digest", "canonical", "author", "reason",
+ * "ticket", "equals" (number it returns to, or null), "facts", "gates"}; the store adds "number", "parent",
+ * "made_ns", "change". The change's document gets "generation". Answers {"number", "id"}.
+ */
+void journal_keep_generation(struct journal *j, json_t *take_generation, json_t *take_change,
+			     json_t *take_details, journal_answer *answer, void *userdata);
+
+/* What the record can be asked. X(tag, name, parameters and answer) */
+#define QUESTIONS(X)                                                                               \
+	X(HISTORY, "history", "{limit}: generations without canonical, newest first")              \
+	X(GENERATION, "generation", "{number}: the whole one; 0: the one in force, {} when none")  \
+	X(CHANGES, "changes", "{limit, is_open}: documents without canonical, newest first")       \
+	X(CHANGE, "change", "{id}: {document, entries}: with canonical, and every chain entry of it") \
+	X(ENTRIES, "entries", "{from_ns, to_ns, after, limit}: chain entries by seq, with hash")   \
+	X(TICKS, "ticks", "{from_ns, to_ns, after, limit}: {seq, digest, observation} in order")   \
+	X(CHECKS, "checks", "{model, limit}: results of `verify`, newest first")                    \
+	X(CHAIN, "chain", "{}: {entries, generations, head, broken}: verifies all; broken is null or "  \
+			  "{table, seq, what} of the first that is wrong")
+
+enum question {
+#define X(tag, name, meaning) QUESTION_##tag,
+	QUESTIONS(X)
+#undef X
+	N_QUESTIONS,
+};
+
+void journal_ask(struct journal *j, enum question question, json_t *take_parameters,
+		 journal_answer *answer, void *userdata);
+
+/* The same at once: waits for the writer's thread. For the daemon's start only. */
+int journal_ask_now(struct journal *j, enum question question, json_t *take_parameters,
+		    json_t **ret_answer, struct err *e);
+
+/* The same without a daemon, from the file, read only. */
+int journal_read(const char *directory, enum question question, json_t *take_parameters,
+		 json_t **ret_answer, struct err *e);
+
 /* ---- explain --------------------------------------------------------------------------------- */
 
 /* One sentence an operator can act on: what is written and why; caller frees. */
@@ -73,5 +128,13 @@ char *explain_verdict(const struct policy *p, uint32_t model, const struct verdi
 json_t *observation_to_json(const struct policy *p, const struct observation *now);
 json_t *plan_to_json(const struct policy *p, const struct observation *now,
 		     const struct plan *plan);
+
+/*
+ * The way back, for replay: the observation as that policy would have seen it. Models are found by
+ * name: those that the policy does not have are left out with their targets, those that were not
+ * observed have every reading MISSING. Memory of the arena. -EINVAL: not an observation.
+ */
+int observation_from_json(const json_t *form, const struct policy *p, struct arena *arena,
+			  struct observation **ret_now, struct err *e);
 
 #endif

@@ -61,7 +61,7 @@ static void actions_print(const json_t *list)
 }
 
 /* EXIT_OK and the same shape that modelgovd answers with, but for the verdicts. */
-static int journal_ask(const struct cli *cli, const char *model, json_t **ret_answer)
+static int journal_question(const struct cli *cli, const char *model, json_t **ret_answer)
 {
 	json_t *actions = NULL;
 	struct err e = { 0 };
@@ -90,7 +90,7 @@ int explain_run(const struct cli *cli, int argc, char **argv)
 			   ASK_MSEC, &answer, &e);
 
 	if (daemon_is_absent(r))
-		status = journal_ask(cli, model, &answer);
+		status = journal_question(cli, model, &answer);
 	else if (r < 0)
 		status = daemon_complain(cli, r, &e);
 	if (status)

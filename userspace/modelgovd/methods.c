@@ -16,7 +16,7 @@ static void on_status(struct request *request, json_t *parameters, void *userdat
 
 /* ---- Explain ---------------------------------------------------------------------------------- */
 
-struct question {
+struct inquiry {
 	struct request *request;
 	json_t *verdicts;
 };
@@ -35,7 +35,7 @@ static void verdict_append(struct daemon *d, json_t *list, uint32_t model)
 
 static void on_actions(json_t *take_actions, const char *problem, void *userdata)
 {
-	struct question *q = userdata;
+	struct inquiry *q = userdata;
 
 	if (take_actions)
 		request_reply(q->request, json_pack("{s:o, s:o}", "verdicts", json_incref(q->verdicts),
@@ -52,7 +52,7 @@ static void on_explain(struct request *request, json_t *parameters, void *userda
 	const char *name = json_string_value(json_object_get(parameters, "model"));
 	json_t *limit = json_object_get(parameters, "limit");
 	json_int_t most = json_is_integer(limit) ? json_integer_value(limit) : EXPLAIN_DEFAULT;
-	struct question *q;
+	struct inquiry *q;
 	uint32_t only = 0;
 
 	if (name && policy_find(d->slot.policy, name, &only) < 0) {

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * change: the life of a change, from a candidate policy to a generation in force: gates, approvals,
+ * probation, keeping it or going back. Keeps the books and runs the gates; what the policy says is policy's,
+ * where it is stored is record's, and whoever carries it out is told by a callback.
+ *
+ *   propose -> gating -> refused
+ *                     -> waiting -> (approvals) -> ready -> applied -> kept
+ *                                                       -> rolled_back (a new change of its own)
+ *              any open state -> withdrawn | superseded
+ *
+ * The rules that judge a change are those of the generation in force, never its own. Every step, refusals
+ * included, is one entry of the journal's chain with who, when, why and change request.
+ */
+#ifndef MODELGOV_CHANGE_H
+#define MODELGOV_CHANGE_H
+
+#include "base.h"
+#include "policy.h"
+#include "record.h"
+
+#include <jansson.h>
+#include <sys/types.h>
+
+/* ---- states ---------------------------------------------------------------------------------- */
+
+/* X(tag, name, is it open, meaning). Names are stored; append, never rename. */
+#define CHANGE_STATES(X)                                                                           \
+	X(GATING, "gating", true, "its gates are running")                                         \
+	X(REFUSED, "refused", false, "a gate failed")                                              \
+	X(WAITING, "waiting", true, "its gates passed; approvals are missing")                     \
+	X(READY, "ready", true, "approved; nobody has applied it yet")                             \
+	X(PROBATION, "probation", true, "in force and watched")                                    \
+	X(KEPT, "kept", false, "in force, or was, until a later one")                              \
+	X(ROLLED_BACK, "rolled_back", false, "worse than before: the generation before it is in force again") \
+	X(WITHDRAWN, "withdrawn", false, "taken back by its author or an operator")                \
+	X(SUPERSEDED, "superseded", false, "the policy it was made for is not in force any more")
+
+enum change_state {
+#define X(tag, name, is_open, meaning) CHANGE_##tag,
+	CHANGE_STATES(X)
+#undef X
+	N_CHANGE_STATES,
+};
+
+/* ---- people ---------------------------------------------------------------------------------- */
+
+/* Who asks, as the kernel says (SO_PEERCRED). name is the user's, or the number as text. */
+struct person {
+	uid_t uid;
+	const char *name;
+	const gid_t *groups; /* all of them, supplementary ones included */
+	unsigned int n_groups;
+	bool is_viewer, is_operator, is_approver; /* by the host's settings; uid 0 is all three */
+};
+
+/* ---- gates ----------------------------------------------------------------------------------- */
+
+enum gate_verdict { GATE_PASS, GATE_FAIL, GATE_INCONCLUSIVE };
+
+/* ---- the room -------------------------------------------------------------------------------- */
+
+struct changes;
+struct sd_event;
+struct sd_bus;
+
+struct changes_options {
+	struct sd_event *event;
+	struct sd_bus *bus;       /* NULL: executable gates are inconclusive: nobody to confine them */
+	struct journal *journal;
+	const char *gates_dirs[2]; /* /etc/modelgov/gates.d, and the shipped one or NULL */
+	struct host_facts facts;
+	/*
+	 * Puts a policy into force; it was stored before as that generation. May not fail: what it
+	 * needs was tried when the change was proposed.
+	 */
+	void (*enter)(struct policy *take_policy, uint64_t generation, void *userdata);
+	void *userdata;
+};
+
+/* Reads what is in force and open from the record: a daemon that died goes on where it was. */
+int changes_open(const struct changes_options *options, struct changes **ret_changes, struct err *e);
+void changes_close(struct changes *c);
+
+/* The generation in force: 0 before the first. */
+uint64_t changes_generation(const struct changes *c);
+
+/* How a request ended: the change's document (without canonical), or a problem for the asker. */
+typedef void change_reply(json_t *take_document, const char *problem, void *userdata);
+
+struct proposal {
+	const struct person *author;
+	const char *canonical;  /* of the candidate */
+	const char *reason;     /* not empty, but for source "etc" */
+	const char *ticket;     /* change request, "" for none */
+	const char *source;     /* "etc", "proposal", "rollback", "import" */
+	uint64_t equals;        /* generation it returns to, 0 for none */
+	bool applies;           /* apply as soon as the rules allow */
+};
+
+void change_propose(struct changes *c, const struct proposal *p, change_reply *reply, void *userdata);
+void change_approve(struct changes *c, uint64_t id, const struct person *who, const char *why,
+		    change_reply *reply, void *userdata);
+void change_apply(struct changes *c, uint64_t id, const struct person *who, const char *why,
+		  change_reply *reply, void *userdata);
+void change_withdraw(struct changes *c, uint64_t id, const struct person *who, const char *why,
+		     change_reply *reply, void *userdata);
+
+/* Once a tick, after decide: the probation's judge watches. */
+void changes_tick(struct changes *c, const struct policy *p, const struct observation *now,
+		  const struct plan *plan);
+
+/* For status: {"generation", "digest", "probation": null | {...}, "open": [...]}. */
+json_t *changes_to_json(const struct changes *c);
+
+#endif
