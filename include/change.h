@@ -88,8 +88,8 @@ struct changes_options {
 	const char *etc;           /* policy directory, looked at by the security gate; or NULL */
 	struct host_facts facts;
 	/*
-	 * Puts a policy into force; it was stored before as that generation. May not fail: a daemon that
-	 * cannot enter it ends and enters it when it is started again.
+	 * Puts a policy into force; it was stored before as that generation. May not fail: a daemon
+	 * that cannot enter it ends and enters it when it is started again.
 	 */
 	void (*enter)(struct policy *take_policy, uint64_t generation, void *userdata);
 	/* A change has moved on, for the log; the document is borrowed. */
@@ -98,11 +98,12 @@ struct changes_options {
 };
 
 /*
- * Reads what is in force and open from the record, enters it and goes on where the last daemon was. Succeeds
- * also when the record cannot be read now: nothing is in force then, nothing can be changed, and it is
- * tried again; changes_to_json() says why.
+ * Reads what is in force and open from the record, enters it and goes on where the last daemon was.
+ * Succeeds also when the record cannot be read now: nothing is in force then, nothing can be
+ * changed, and it is tried again; changes_to_json() says why.
  */
-int changes_open(const struct changes_options *options, struct changes **ret_changes, struct err *e);
+int changes_open(const struct changes_options *options, struct changes **ret_changes,
+		 struct err *e);
 /* Before journal_close(): answers that are under way come to nobody. NULL is fine. */
 void changes_close(struct changes *c);
 
@@ -110,8 +111,8 @@ void changes_close(struct changes *c);
 uint64_t changes_generation(const struct changes *c);
 
 /*
- * Whether the policy of that digest, found in /etc, is to be proposed: it is neither in force nor the last
- * that was. When it is in force, changes from /etc that are still open are superseded.
+ * Whether the policy of that digest, found in /etc, is to be proposed: it is neither in force nor
+ * the last that was. When it is in force, changes from /etc that are still open are superseded.
  */
 bool changes_consider(struct changes *c, const char *digest);
 
@@ -144,9 +145,11 @@ void change_approve(struct changes *c, const struct saying *s, change_reply *rep
 /* Replies when it is in force. */
 void change_apply(struct changes *c, const struct saying *s, change_reply *reply, void *userdata);
 /* Of a change on probation: goes back to the generation before, as its verdict would. */
-void change_withdraw(struct changes *c, const struct saying *s, change_reply *reply, void *userdata);
+void change_withdraw(struct changes *c, const struct saying *s, change_reply *reply,
+		     void *userdata);
 /* Proposes the canonical bytes of a kept generation (0: the one before), to be applied at once. */
-void change_rollback(struct changes *c, const struct saying *s, change_reply *reply, void *userdata);
+void change_rollback(struct changes *c, const struct saying *s, change_reply *reply,
+		     void *userdata);
 
 /* Once a tick, after decide: the probation's judge watches. */
 void changes_tick(struct changes *c, const struct policy *p, const struct observation *now);
@@ -155,7 +158,8 @@ void changes_tick(struct changes *c, const struct policy *p, const struct observ
 json_t *changes_find(const struct changes *c, uint64_t id);
 
 /*
- * For status: {"generation", "digest", "problem", "probation": null | {"change", "ends_ns", "sentence"}, "open":
+ * For status: {"generation", "digest", "problem", "probation": null | {"change", "ends_ns",
+ * "sentence"}, "open":
  * [{"id", "state", "source", "author", "reason", "waits_for"}]}.
  */
 json_t *changes_to_json(const struct changes *c);

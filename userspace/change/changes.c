@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The room's door: requests become steps, ticks become verdicts, and a start goes on where the last daemon
- * was. Knows what is open and in force; how a step is done is steps.c's.
+ * The room's door: requests become steps, ticks become verdicts, and a start goes on where the last
+ * daemon was. Knows what is open and in force; how a step is done is steps.c's.
  */
 #include "steps.h"
 
 #include "approval.h"
 
-/* ---- what is open ----------------------------------------------------------------------------------- */
+/* ---- what is open
+ * ----------------------------------------------------------------------------------- */
 
 struct change *open_find(const struct changes *c, uint64_t id)
 {
@@ -46,7 +47,8 @@ void open_replace(struct changes *c, struct change *take_change)
 	}
 }
 
-/* ---- what follows by itself --------------------------------------------------------------------------- */
+/* ---- what follows by itself
+ * --------------------------------------------------------------------------- */
 
 static struct step *step_of_daemon(struct changes *c, enum step_kind kind, uint64_t number)
 {
@@ -58,7 +60,8 @@ static struct step *step_of_daemon(struct changes *c, enum step_kind kind, uint6
 }
 
 /* A later change, or /etc itself, has made this one pointless. */
-static const char *change_stale(const struct changes *c, const struct change *change, struct step *s)
+static const char *change_stale(const struct changes *c, const struct change *change,
+				struct step *s)
 {
 	if (change->base != c->generation)
 		return arena_printf(&s->arena, "generation %llu came into force meanwhile",
@@ -96,7 +99,8 @@ static struct step *change_proceed(struct changes *c, const struct change *chang
 	struct step *s;
 
 	if (change->state == CHANGE_PROBATION) {
-		if (change->generation == c->generation || !(s = step_of_daemon(c, STEP_JUDGED, change->id)))
+		if (change->generation == c->generation ||
+		    !(s = step_of_daemon(c, STEP_JUDGED, change->id)))
 			return NULL;
 		s->is_worse = true;
 		s->why = "another generation took its place";
@@ -127,7 +131,8 @@ void changes_proceed(struct changes *c)
 	gating_proceed(c);
 }
 
-/* ---- requests ----------------------------------------------------------------------------------------- */
+/* ---- requests
+ * ----------------------------------------------------------------------------------------- */
 
 /* NULL: without memory, and reply has been told. */
 static struct step *step_of(struct changes *c, enum step_kind kind, const struct saying *said,
@@ -148,8 +153,8 @@ static struct step *step_of(struct changes *c, enum step_kind kind, const struct
 	return NULL;
 }
 
-static void say(struct changes *c, enum step_kind kind, const struct saying *said, change_reply *reply,
-		void *userdata)
+static void say(struct changes *c, enum step_kind kind, const struct saying *said,
+		change_reply *reply, void *userdata)
 {
 	struct step *s = step_of(c, kind, said, reply, userdata);
 
@@ -187,7 +192,8 @@ static void considered_set(struct changes *c, const char *digest)
 	c->considered = copy;
 }
 
-void change_propose(struct changes *c, const struct proposal *p, change_reply *reply, void *userdata)
+void change_propose(struct changes *c, const struct proposal *p, change_reply *reply,
+		    void *userdata)
 {
 	const struct saying said = { .who = p->author, .why = p->reason, .ticket = p->ticket };
 	struct step *s = step_of(c, STEP_PROPOSE, &said, reply, userdata);
@@ -232,9 +238,11 @@ bool changes_consider(struct changes *c, const char *digest)
 	return false;
 }
 
-/* ---- the tick ------------------------------------------------------------------------------------------ */
+/* ---- the tick
+ * ------------------------------------------------------------------------------------------ */
 
-static void probation_watch(struct changes *c, const struct policy *p, const struct observation *now)
+static void probation_watch(struct changes *c, const struct policy *p,
+			    const struct observation *now)
 {
 	struct change *watched = open_on_probation(c);
 	enum probation_verdict verdict;
@@ -244,10 +252,10 @@ static void probation_watch(struct changes *c, const struct policy *p, const str
 	if (!watched || !watched->probation || watched->generation != c->generation)
 		return;
 	probation_note(watched->probation, p, now, now->wall_ns);
-	if (c->is_judging && (steps_have(c, STEP_JUDGED, watched->id) ||
-			      steps_have(c, STEP_UNDO, watched->id)))
+	if (steps_have(c, STEP_JUDGED, watched->id) || steps_have(c, STEP_UNDO, watched->id))
 		return;
-	verdict = probation_judge(watched->probation, now->wall_ns, p->host.tick_ns, why, sizeof(why));
+	verdict = probation_judge(watched->probation, now->wall_ns, p->host.tick_ns, why,
+				  sizeof(why));
 	if (verdict == PROBATION_GOES_ON || clock_monotonic_ns() < c->retry_ns)
 		return;
 	s = step_of_daemon(c, verdict == PROBATION_WORSE ? STEP_UNDO : STEP_JUDGED, watched->id);
@@ -255,7 +263,6 @@ static void probation_watch(struct changes *c, const struct policy *p, const str
 		return;
 	s->why = arena_printf(&s->arena, "%s%s",
 			      verdict == PROBATION_UNJUDGED ? "kept, but not judged: " : "", why);
-	c->is_judging = true;
 	if (s->why)
 		step_add(s);
 	else
@@ -289,8 +296,8 @@ static void record_try(struct changes *c)
 	if (c->is_asking || clock_monotonic_ns() < c->retry_ns)
 		return;
 	c->is_asking = true;
-	journal_ask(c->options.journal, QUESTION_CHANGES, json_pack("{s:i}", "limit", 1), on_record_back,
-		    c);
+	journal_ask(c->options.journal, QUESTION_CHANGES, json_pack("{s:i}", "limit", 1),
+		    on_record_back, c);
 }
 
 void changes_tick(struct changes *c, const struct policy *p, const struct observation *now)
@@ -309,30 +316,47 @@ void changes_tick(struct changes *c, const struct policy *p, const struct observ
 	changes_proceed(c);
 }
 
-/* ---- start and end ------------------------------------------------------------------------------------- */
+/* ---- start and end
+ * ------------------------------------------------------------------------------------- */
+
+/*
+ * The host may have shrunk meanwhile: what was in force is entered all the same. A form that this
+ * version does not know is not: then nobody is governed, and a change waits for somebody who
+ * applies it.
+ */
+static void in_force_enter(struct changes *c, const char *canonical)
+{
+	static const struct host_facts unknown = { 0 };
+	struct policy *theirs;
+	struct err e = { 0 };
+	size_t length = strlen(canonical);
+
+	if (policy_from_canonical(canonical, length, &unknown, &theirs, &e) < 0) {
+		c->unread = strdup(e.text);
+		return;
+	}
+	if (policy_from_canonical(canonical, length, &unknown, &c->policy, &e) < 0) {
+		c->unread = strdup(e.text);
+		policy_free(theirs);
+		return;
+	}
+	c->canonical = strdup(canonical);         /* NULL: gates hear of nothing in force */
+	(void)watch_follow(&c->watch, c->policy); /* without memory: no window before */
+	c->options.enter(theirs, c->generation, c->options.userdata);
+}
 
 static int in_force_read(struct changes *c, struct err *e)
 {
-	static const struct host_facts unknown = { 0 };
 	json_t *form = NULL;
 	int r = journal_ask_now(c->options.journal, QUESTION_GENERATION,
 				json_pack("{s:i}", "number", 0), &form, e);
 	const char *canonical = json_string_value(json_object_get(form, "canonical"));
-	struct policy *theirs = NULL;
 
 	if (r == 0 && canonical) {
-		/* the host may have shrunk meanwhile: what was in force is entered all the same */
-		r = policy_from_canonical(canonical, strlen(canonical), &unknown, &c->policy, e);
-		if (r == 0)
-			r = policy_from_canonical(canonical, strlen(canonical), &unknown, &theirs, e);
-	}
-	if (r == 0 && canonical) {
-		c->canonical = strdup(canonical);
 		c->generation = (uint64_t)json_integer_value(json_object_get(form, "number"));
 		c->parent = (uint64_t)json_integer_value(json_object_get(form, "parent"));
 		c->equals = (uint64_t)json_integer_value(json_object_get(form, "equals"));
-		(void)watch_follow(&c->watch, c->policy); /* without memory: no window before */
-		c->options.enter(theirs, c->generation, c->options.userdata);
+		in_force_enter(c, canonical);
 	}
 	json_decref(form);
 	return r;
@@ -356,15 +380,15 @@ static int open_read_one(struct changes *c, uint64_t id, struct err *e)
 
 static int open_read(struct changes *c, struct err *e)
 {
-	json_t *list = NULL, *one;
-	size_t i;
+	json_t *list = NULL;
 	int r = journal_ask_now(c->options.journal, QUESTION_CHANGES,
 				json_pack("{s:b, s:i}", "is_open", 1, "limit", MAX_OPEN), &list, e);
 
-	json_array_foreach(list, i, one)
-		if (r == 0 && c->n_open < MAX_OPEN)
-			r = open_read_one(c, (uint64_t)json_integer_value(json_object_get(one, "id")),
-					  e);
+	for (size_t i = json_array_size(list); i-- > 0 && r == 0 && c->n_open < MAX_OPEN;) {
+		const json_t *one = json_array_get(list, i); /* oldest first */
+
+		r = open_read_one(c, (uint64_t)json_integer_value(json_object_get(one, "id")), e);
+	}
 	json_decref(list);
 	return r;
 }
@@ -373,8 +397,8 @@ static int open_read(struct changes *c, struct err *e)
 static int considered_read(struct changes *c, struct err *e)
 {
 	json_t *list = NULL;
-	int r = journal_ask_now(c->options.journal, QUESTION_CHANGES, json_pack("{s:i}", "limit", 1),
-				&list, e);
+	int r = journal_ask_now(c->options.journal, QUESTION_CHANGES,
+				json_pack("{s:i}", "limit", 1), &list, e);
 	const char *digest =
 		json_string_value(json_object_get(json_array_get(list, 0), "considered"));
 
@@ -386,8 +410,10 @@ static int considered_read(struct changes *c, struct err *e)
 
 static int record_read(struct changes *c, struct err *e)
 {
-	int r = in_force_read(c, e);
+	int r = c->generation ? 0 : in_force_read(c, e); /* once: it may be tried again */
 
+	while (c->n_open > 0)
+		change_free(c->open[--c->n_open]);
 	if (r == 0)
 		r = open_read(c, e);
 	return r < 0 ? r : considered_read(c, e);
@@ -407,6 +433,7 @@ static void changes_free(struct changes *c)
 	free(c->canonical);
 	free(c->considered);
 	free(c->problem);
+	free(c->unread);
 	free(c->gates_dirs[0]);
 	free(c->gates_dirs[1]);
 	free(c->etc);
@@ -459,7 +486,8 @@ int changes_open(const struct changes_options *options, struct changes **ret_cha
 	return 0;
 }
 
-/* ---- looking --------------------------------------------------------------------------------------------- */
+/* ---- looking
+ * --------------------------------------------------------------------------------------------- */
 
 uint64_t changes_generation(const struct changes *c)
 {
@@ -498,11 +526,12 @@ static json_t *open_to_json(const struct changes *c)
 		char missing[512];
 
 		waits_for(c, change, missing, sizeof(missing));
-		json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "id",
-						      (json_int_t)change->id, "state",
-						      state_name(change->state), "source",
-						      change->source, "author", change->author,
-						      "reason", change->reason, "waits_for", missing));
+		json_array_append_new(list,
+				      json_pack("{s:I, s:s, s:s, s:s, s:s, s:s}", "id",
+						(json_int_t)change->id, "state",
+						state_name(change->state), "source", change->source,
+						"author", change->author, "reason", change->reason,
+						"waits_for", missing));
 	}
 	return list;
 }
@@ -514,14 +543,18 @@ static json_t *watched_to_json(const struct changes *c)
 
 	if (!watched || !watched->probation)
 		return json_null();
-	(void)probation_judge(watched->probation, clock_realtime_ns(), NSEC_PER_SEC, why, sizeof(why));
+	(void)probation_judge(watched->probation, clock_realtime_ns(), NSEC_PER_SEC, why,
+			      sizeof(why));
 	return json_pack("{s:I, s:I, s:s}", "change", (json_int_t)watched->id, "ends_ns",
 			 (json_int_t)watched->probation->ends_ns, "sentence", why);
 }
 
 json_t *changes_to_json(const struct changes *c)
 {
-	return json_pack("{s:I, s:s, s:s, s:o, s:o}", "generation", (json_int_t)c->generation, "digest",
-			 c->policy ? c->policy->digest : "", "problem", c->problem ? c->problem : "",
+	return json_pack("{s:I, s:s, s:s, s:o, s:o}", "generation", (json_int_t)c->generation,
+			 "digest", c->policy ? c->policy->digest : "", "problem",
+			 c->problem  ? c->problem
+			 : c->unread ? c->unread
+				     : "",
 			 "probation", watched_to_json(c), "open", open_to_json(c));
 }

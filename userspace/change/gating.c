@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes one change at a time through all its gates: the built-in ones at once, then, when none of them failed,
- * each executable in the order of the names. Ends with a step that keeps the answers.
+ * Takes one change at a time through all its gates: the built-in ones at once, then, when none of
+ * them failed, each executable in the order of the names. Ends with a step that keeps the answers.
  */
 #include "room.h"
 
@@ -44,7 +44,8 @@ static bool has_failure(const struct gating *g)
 	return false;
 }
 
-/* ---- what an executable is told ------------------------------------------------------------------- */
+/* ---- what an executable is told
+ * ------------------------------------------------------------------- */
 
 static json_t *differences_to_json(const struct policy *before, const struct policy *after)
 {
@@ -57,9 +58,9 @@ static json_t *differences_to_json(const struct policy *before, const struct pol
 	if (policy_diff(before, after, &arena, &all, &n) < 0)
 		n = 0;
 	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?}", "model", all[i].model,
-						      "key", all[i].key, "before", all[i].before,
-						      "after", all[i].after));
+		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?}", "model",
+						      all[i].model, "key", all[i].key, "before",
+						      all[i].before, "after", all[i].after));
 	arena_fini(&arena);
 	return list;
 }
@@ -80,14 +81,15 @@ static char *input_make(const struct changes *c, const struct change *change)
 	json_t *form;
 	char *text;
 
-	if (policy_from_canonical(change->canonical, strlen(change->canonical), &unknown, &candidate,
-				  &e) < 0)
+	if (policy_from_canonical(change->canonical, strlen(change->canonical), &unknown,
+				  &candidate, &e) < 0)
 		return NULL;
 	form = json_pack("{s:s, s:{s:I, s:s, s:s, s:s, s:s, s:s, s:I}, s:o, s:o, s:o}", "interface",
 			 "modelgov/gate/v1", "change", "id", (json_int_t)change->id, "author",
-			 change->author, "reason", change->reason, "ticket", change->ticket, "source",
-			 change->source, "digest", change->digest, "base", (json_int_t)change->base,
-			 "candidate", canonical_to_json(change->canonical), "in_force",
+			 change->author, "reason", change->reason, "ticket", change->ticket,
+			 "source", change->source, "digest", change->digest, "base",
+			 (json_int_t)change->base, "candidate",
+			 canonical_to_json(change->canonical), "in_force",
 			 canonical_to_json(c->canonical), "differences",
 			 differences_to_json(c->policy ? c->policy : &nothing, candidate));
 	policy_free(candidate);
@@ -96,7 +98,8 @@ static char *input_make(const struct changes *c, const struct change *change)
 	return text;
 }
 
-/* ---- one after the other ---------------------------------------------------------------------------- */
+/* ---- one after the other
+ * ---------------------------------------------------------------------------- */
 
 static void gating_finish(struct gating *g)
 {
@@ -191,15 +194,17 @@ static void gating_begin(struct changes *c, const struct change *change)
 
 	if (!g)
 		return; /* a later tick tries again */
-	*g = (struct gating){ .changes = c, .id = change->id, .timeout_ns = change->rules.gate_timeout_ns };
+	*g = (struct gating){ .changes = c,
+			      .id = change->id,
+			      .timeout_ns = change->rules.gate_timeout_ns };
 	arena_init(&g->arena);
 	if (builtin_ask(g, change) < 0) {
 		gating_free(g);
 		return;
 	}
 	c->gating = g;
-	if (!has_failure(g) && gate_files_list((const char *const *)c->gates_dirs, &g->arena, &g->files,
-					       &e) < 0)
+	if (!has_failure(g) &&
+	    gate_files_list((const char *const *)c->gates_dirs, &g->arena, &g->files, &e) < 0)
 		result_add(g, &(struct gate_result){ "gates.d", GATE_FAIL, e.text });
 	if (has_failure(g)) {
 		gating_finish(g);

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The steps that change what is in force: applying a ready change, going back from a probation, proposing an
- * old generation again. The record has the generation before anybody runs by it: a crash in between is made
- * good by the next start.
+ * The steps that change what is in force: applying a ready change, going back from a probation,
+ * proposing an old generation again. The record has the generation before anybody runs by it: a
+ * crash in between is made good by the next start.
  */
 #include "steps.h"
 
 #include <sys/utsname.h>
 
-/* ---- a generation ----------------------------------------------------------------------------------- */
+/* ---- a generation
+ * ----------------------------------------------------------------------------------- */
 
 static json_t *facts_to_json(const struct host_facts *facts)
 {
@@ -20,13 +21,15 @@ static json_t *facts_to_json(const struct host_facts *facts)
 			 "memory_bytes", (json_int_t)facts->memory_bytes);
 }
 
-static json_t *generation_to_json(const struct changes *c, const struct change *change, json_t *document)
+static json_t *generation_to_json(const struct changes *c, const struct change *change,
+				  json_t *document)
 {
 	return json_pack("{s:s, s:s, s:s, s:s, s:s, s:O, s:o, s:O}", "digest", change->digest,
 			 "canonical", change->canonical, "author", change->author, "reason",
 			 change->reason, "ticket", change->ticket, "equals",
 			 json_object_get(document, "equals"), "facts",
-			 facts_to_json(&c->options.facts), "gates", json_object_get(document, "gates"));
+			 facts_to_json(&c->options.facts), "gates",
+			 json_object_get(document, "gates"));
 }
 
 static void force_take(struct changes *c, struct step *s, uint64_t number)
@@ -38,8 +41,10 @@ static void force_take(struct changes *c, struct step *s, uint64_t number)
 	c->parent = c->generation;
 	c->generation = number;
 	c->equals = s->after->equals;
-	c->is_judging = false;
-	(void)watch_follow(&c->watch, c->policy); /* without memory: no window before the next change */
+	free(c->unread);
+	c->unread = NULL;
+	(void)watch_follow(&c->watch,
+			   c->policy); /* without memory: no window before the next change */
 	c->options.enter(TAKE_PTR(s->candidate), number, c->options.userdata);
 }
 
@@ -82,7 +87,7 @@ static void on_generation(json_t *take_answer, const char *problem, void *userda
 	json_decref(take_answer);
 	document = change_to_answer(by);
 	force_take(c, s, by->generation);
-	step_tell(s, document);
+	step_tell(s, "generation", document);
 	probation_end(c, by);
 	open_replace(c, TAKE_PTR(s->after));
 	step_end(s, document, NULL);
@@ -102,20 +107,24 @@ static int generation_keep(struct step *s, struct err *e)
 		return err_say(e, -EINVAL, "a text that is not UTF-8, or no memory");
 	}
 	c->is_busy = true;
-	journal_keep_generation(c->options.journal, generation, document, details, on_generation, s);
+	journal_keep_generation(c->options.journal, generation, document, details, on_generation,
+				s);
 	return 0;
 }
 
-/* ---- applying ------------------------------------------------------------------------------------- */
+/* ---- applying
+ * ------------------------------------------------------------------------------------- */
 
-/* Twice: the daemon's, and ours to judge the next change by. Facts were the capacity gate's business. */
+/* Twice: the daemon's, and ours to judge the next change by. Facts were the capacity gate's
+ * business. */
 static int candidates_parse(struct step *s, struct err *e)
 {
 	static const struct host_facts unknown = { 0 };
 	const char *text = s->after->canonical;
 	int r = policy_from_canonical(text, strlen(text), &unknown, &s->candidate, e);
 
-	return r < 0 ? r : policy_from_canonical(text, strlen(text), &unknown, &s->candidate_own, e);
+	return r < 0 ? r
+		     : policy_from_canonical(text, strlen(text), &unknown, &s->candidate_own, e);
 }
 
 static int probation_begin(struct step *s, struct err *e)
@@ -125,13 +134,14 @@ static int probation_begin(struct step *s, struct err *e)
 
 	if (after->state != CHANGE_PROBATION) {
 		after->ending = after->undoes ? "it takes back a change on probation"
-			       : after->base  ? "kept without probation"
+				: after->base ? "kept without probation"
 					      : "the first generation";
 		return 0;
 	}
 	after->probation = probation_new(&after->arena, c->policy, s->candidate, &c->watch);
 	if (!after->probation)
-		return err_set(e, -ENOMEM, "the probation of change %llu", (unsigned long long)after->id);
+		return err_set(e, -ENOMEM, "the probation of change %llu",
+			       (unsigned long long)after->id);
 	after->probation->began_ns = clock_realtime_ns();
 	after->probation->ends_ns = after->probation->began_ns + after->rules.probation_ns;
 	after->probation->margin_permyriad = after->rules.margin_permyriad;
@@ -142,7 +152,8 @@ int apply_run(struct step *s, struct err *e)
 {
 	struct changes *c = s->changes;
 	const struct change *watched = open_on_probation(c);
-	struct situation now = { .in_force = c->generation, .on_probation = watched ? watched->id : 0 };
+	struct situation now = { .in_force = c->generation,
+				 .on_probation = watched ? watched->id : 0 };
 	int r = s->after ? 0 : step_copy(s, e);
 
 	if (r == 0 && *s->ticket && !*s->after->ticket &&
@@ -157,7 +168,8 @@ int apply_run(struct step *s, struct err *e)
 	return r < 0 ? r : generation_keep(s, e);
 }
 
-/* ---- an old generation ---------------------------------------------------------------------------- */
+/* ---- an old generation
+ * ---------------------------------------------------------------------------- */
 
 static void on_found(json_t *take_answer, const char *problem, void *userdata);
 
@@ -227,7 +239,8 @@ int return_run(struct step *s, struct err *e)
 	return generation_ask(s, s->number ? s->number : c->parent, e);
 }
 
-/* ---- going back from a probation -------------------------------------------------------------------- */
+/* ---- going back from a probation
+ * -------------------------------------------------------------------- */
 
 int undo_run(struct step *s, struct err *e)
 {
@@ -239,9 +252,10 @@ int undo_run(struct step *s, struct err *e)
 	if (!*s->why)
 		return err_say(e, -EINVAL, "going back needs a reason: -m WHY");
 	if (s->who && !s->who->is_operator && s->who->uid != now->author_uid)
-		return err_say(e, -EPERM,
-			       "only its author (%s) or an operator can end the probation of change %llu",
-			       now->author, (unsigned long long)s->number);
+		return err_say(
+			e, -EPERM,
+			"only its author (%s) or an operator can end the probation of change %llu",
+			now->author, (unsigned long long)s->number);
 	return generation_ask(s, now->base, e);
 }
 
@@ -305,6 +319,8 @@ static int undo_go_on(struct step *s, struct err *e)
 	if (r < 0)
 		return r;
 	if (s->after->state != CHANGE_READY)
-		return undo_give_up(s, *s->after->ending ? s->after->ending : "a gate could not tell", e);
+		return undo_give_up(s,
+				    *s->after->ending ? s->after->ending : "a gate could not tell",
+				    e);
 	return apply_run(s, e);
 }

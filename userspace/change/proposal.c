@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Makes a change of a candidate: who proposes it, against what, by which rules, and whose models it touches.
+ * Makes a change of a candidate: who proposes it, against what, by which rules, and whose models it
+ * touches.
  */
 #include "room.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * room: what the files of this room share. One step is done at a time: it is computed on a copy of the change,
- * kept by the record, and only then true here. So memory never says more than the disk.
+ * room: what the files of this room share. One step is done at a time: it is computed on a copy of
+ * the change, kept by the record, and only then true here. So memory never says more than the disk.
  */
 #ifndef MODELGOV_CHANGE_ROOM_H
 #define MODELGOV_CHANGE_ROOM_H
@@ -19,6 +19,7 @@ struct changes {
 	struct changes_options options;
 	char *gates_dirs[2], *etc;
 	char *problem; /* why the record could not be read; NULL: it was */
+	char *unread;  /* why the generation in force could not be entered; NULL: it was */
 
 	/* in force */
 	uint64_t generation, parent, equals; /* parent: the one before */
@@ -30,8 +31,7 @@ struct changes {
 	unsigned int n_open;
 
 	struct watch watch;
-	bool is_judging;     /* the probation's end is under way */
-	uint64_t retry_ns;   /* not before: something failed; CLOCK_MONOTONIC */
+	uint64_t retry_ns; /* not before: something failed; CLOCK_MONOTONIC */
 
 	struct step *steps; /* to be done, in order; the first is the one under way */
 	bool is_busy;       /* and waits for the record */
@@ -41,7 +41,8 @@ struct changes {
 	struct gating *gating;
 };
 
-/* ---- changes.c ----------------------------------------------------------------------------------- */
+/* ---- changes.c
+ * ----------------------------------------------------------------------------------- */
 
 struct change *open_find(const struct changes *c, uint64_t id);
 struct change *open_on_probation(const struct changes *c);
@@ -51,16 +52,17 @@ void changes_free_when_quiet(struct changes *c);
 /* After anything: what the new situation sets off by itself. */
 void changes_proceed(struct changes *c);
 
-/* ---- steps.c: what is done, one at a time ---------------------------------------------------------- */
+/* ---- steps.c: what is done, one at a time
+ * ---------------------------------------------------------- */
 
 enum step_kind {
 	STEP_PROPOSE,
-	STEP_RETURN,  /* a rollback: find the generation, then as STEP_PROPOSE */
+	STEP_RETURN, /* a rollback: find the generation, then as STEP_PROPOSE */
 	STEP_GATED,
 	STEP_APPROVE,
 	STEP_APPLY,
 	STEP_JUDGED,
-	STEP_UNDO,    /* leaves probation by going back */
+	STEP_UNDO, /* leaves probation by going back */
 	STEP_WITHDRAW,
 	STEP_SUPERSEDE,
 };
@@ -69,7 +71,7 @@ struct step {
 	struct changes *changes;
 	struct step *next;
 	enum step_kind kind;
-	uint64_t number; /* of the change; of the generation for STEP_RETURN */
+	uint64_t number;    /* of the change; of the generation for STEP_RETURN */
 	struct person *who; /* NULL: modelgovd itself */
 	const char *why, *ticket;
 
@@ -96,13 +98,15 @@ int step_copy_person(struct step *s, const struct person *who);
 void steps_run(struct changes *c);
 bool steps_have(const struct changes *c, enum step_kind kind, uint64_t number);
 
-/* ---- proposal.c: a candidate becomes a change ------------------------------------------------------- */
+/* ---- proposal.c: a candidate becomes a change
+ * ------------------------------------------------------- */
 
 /* All but its id; the rules and the owners in force are written into it. */
 int proposal_make(struct changes *c, const struct step *s, const struct policy *candidate,
 		  struct change **ret_change, struct err *e);
 
-/* ---- gating.c: gates of one change at a time -------------------------------------------------------- */
+/* ---- gating.c: gates of one change at a time
+ * -------------------------------------------------------- */
 
 /* Begins with the next change that is in CHANGE_GATING, when none is under way. */
 void gating_proceed(struct changes *c);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The queue of steps and what each does: compute the change as it will be, let the record keep it, then make it
- * true here and tell whoever asked. What comes into force is into_force.c's.
+ * The queue of steps and what each does: compute the change as it will be, let the record keep it,
+ * then make it true here and tell whoever asked. What comes into force is into_force.c's.
  */
 #include "steps.h"
 
@@ -10,7 +10,8 @@
 /* Chosen: a full disk is looked at again this often, and not each tick. */
 #define RETRY_NS (10 * NSEC_PER_SEC)
 
-/* ---- one step ------------------------------------------------------------------------------------- */
+/* ---- one step
+ * ------------------------------------------------------------------------------------- */
 
 struct step *step_new(struct changes *c, enum step_kind kind, change_reply *reply, void *userdata)
 {
@@ -93,7 +94,8 @@ json_t *step_details(const struct step *s)
 			 s->who ? (json_int_t)s->who->uid : -1, "why", s->why, "ticket", s->ticket);
 }
 
-/* The step is over; what it sets off comes next. document: of the change as it is now, or NULL and a problem. */
+/* The step is over; what it sets off comes next. document: of the change as it is now, or NULL and
+ * a problem. */
 void step_end(struct step *s, json_t *take_document, const char *problem)
 {
 	struct changes *c = s->changes;
@@ -108,8 +110,6 @@ void step_end(struct step *s, json_t *take_document, const char *problem)
 	}
 	if (problem && !s->who) /* what modelgovd does by itself is not tried again at once */
 		c->retry_ns = clock_monotonic_ns() + RETRY_NS;
-	if (problem && strcmp(s->source, "etc") == 0)
-		*c->considered = '\0'; /* look at it again with the next change or reload */
 	if (s->reply)
 		s->reply(take_document, problem, s->userdata);
 	else
@@ -119,7 +119,8 @@ void step_end(struct step *s, json_t *take_document, const char *problem)
 	steps_run(c);
 }
 
-/* ---- refusals ------------------------------------------------------------------------------------- */
+/* ---- refusals
+ * ------------------------------------------------------------------------------------- */
 
 static void on_refusal_kept(json_t *take_answer, const char *problem, void *userdata)
 {
@@ -129,9 +130,11 @@ static void on_refusal_kept(json_t *take_answer, const char *problem, void *user
 static const char *step_verb(enum step_kind kind)
 {
 	static const char *const verbs[] = {
-		[STEP_PROPOSE] = "propose",   [STEP_RETURN] = "rollback",  [STEP_GATED] = "gate",
-		[STEP_APPROVE] = "approve",   [STEP_APPLY] = "apply",      [STEP_JUDGED] = "judge",
-		[STEP_UNDO] = "undo",	      [STEP_WITHDRAW] = "withdraw", [STEP_SUPERSEDE] = "supersede",
+		[STEP_PROPOSE] = "propose",     [STEP_RETURN] = "rollback",
+		[STEP_GATED] = "gate",          [STEP_APPROVE] = "approve",
+		[STEP_APPLY] = "apply",         [STEP_JUDGED] = "judge",
+		[STEP_UNDO] = "undo",           [STEP_WITHDRAW] = "withdraw",
+		[STEP_SUPERSEDE] = "supersede",
 	};
 
 	return verbs[kind];
@@ -150,8 +153,8 @@ static void refusal_record(const struct step *s, const char *problem)
 	json_object_set_new(details, "number", json_integer((json_int_t)s->number));
 	json_object_set_new(details, "problem", json_string(problem));
 	if (change)
-		journal_keep_change(c->options.journal, change_to_answer(change), "refused", details,
-				    on_refusal_kept, NULL);
+		journal_keep_change(c->options.journal, change_to_answer(change), "refused",
+				    details, on_refusal_kept, NULL);
 	else
 		journal_event(c->options.journal, clock_realtime_ns(), "change_refused", details);
 }
@@ -162,7 +165,8 @@ void step_refuse(struct step *s, const struct err *e)
 	step_end(s, NULL, e->text);
 }
 
-/* ---- keeping -------------------------------------------------------------------------------------- */
+/* ---- keeping
+ * -------------------------------------------------------------------------------------- */
 
 /* The step's copy of an open change, to be moved on. */
 int step_copy(struct step *s, struct err *e)
@@ -201,15 +205,15 @@ static const char *step_name(const struct step *s)
 	case STEP_UNDO:
 		break;
 	}
-	return "generation"; /* the record's own word */
+	return "applied";
 }
 
-void step_tell(const struct step *s, const json_t *document)
+void step_tell(const struct step *s, const char *name, const json_t *document)
 {
 	const struct changes_options *o = &s->changes->options;
 
 	if (o->tell)
-		o->tell(document, step_name(s), o->userdata);
+		o->tell(document, name, o->userdata);
 }
 
 static void on_kept(json_t *take_answer, const char *problem, void *userdata)
@@ -220,13 +224,15 @@ static void on_kept(json_t *take_answer, const char *problem, void *userdata)
 
 	if (c->is_closing || problem) {
 		json_decref(take_answer);
+		if (strcmp(s->source, "etc") == 0)
+			*c->considered = '\0'; /* the next look at /etc proposes it again */
 		step_end(s, NULL, problem);
 		return;
 	}
 	s->after->id = (uint64_t)json_integer_value(json_object_get(take_answer, "id"));
 	json_decref(take_answer);
 	document = change_to_answer(s->after);
-	step_tell(s, document);
+	step_tell(s, step_name(s), document);
 	if (s->after->state != CHANGE_GATING)
 		gating_cancel(c, s->after->id);
 	open_replace(c, TAKE_PTR(s->after));
@@ -246,24 +252,28 @@ static int step_keep(struct step *s, struct err *e)
 	if (s->kind != STEP_PROPOSE && s->kind != STEP_RETURN)
 		json_object_del(document, "canonical"); /* the bytes that are there stay */
 	s->changes->is_busy = true;
-	journal_keep_change(s->changes->options.journal, document, step_name(s), details, on_kept, s);
+	journal_keep_change(s->changes->options.journal, document, step_name(s), details, on_kept,
+			    s);
 	return 0;
 }
 
-/* ---- the moves ------------------------------------------------------------------------------------ */
+/* ---- the moves
+ * ------------------------------------------------------------------------------------ */
 
 static int operator_check(const struct step *s, struct err *e)
 {
 	if (!s->who || s->who->is_operator)
 		return 0;
-	return err_say(e, -EPERM, "%s is not an operator of this host (access.operators) and cannot %s",
+	return err_say(e, -EPERM,
+		       "%s is not an operator of this host (access.operators) and cannot %s",
 		       s->who->name, step_verb(s->kind));
 }
 
 static const struct change *open_same(const struct changes *c, const char *digest)
 {
 	for (unsigned int i = 0; i < c->n_open; i++)
-		if (c->open[i]->state != CHANGE_PROBATION && strcmp(c->open[i]->digest, digest) == 0)
+		if (c->open[i]->state != CHANGE_PROBATION &&
+		    strcmp(c->open[i]->digest, digest) == 0)
 			return c->open[i];
 	return NULL;
 }
@@ -274,13 +284,15 @@ static int candidate_check(const struct step *s, const struct policy *candidate,
 	const struct change *same = open_same(c, candidate->digest);
 
 	if (c->policy && strcmp(c->policy->digest, candidate->digest) == 0)
-		return err_say(e, -EALREADY, "nothing would change: generation %llu is the same policy",
+		return err_say(e, -EALREADY,
+			       "nothing would change: generation %llu is the same policy",
 			       (unsigned long long)c->generation);
 	if (same)
 		return err_say(e, -EEXIST, "change %llu, which is %s, proposes the same policy",
 			       (unsigned long long)same->id, state_name(same->state));
 	if (c->n_open >= MAX_OPEN)
-		return err_say(e, -EBUSY, "%d changes are open, the most there can be; withdraw some",
+		return err_say(e, -EBUSY,
+			       "%d changes are open, the most there can be; withdraw some",
 			       MAX_OPEN);
 	return 0;
 }
@@ -294,7 +306,8 @@ int propose_run(struct step *s, struct err *e)
 	if (r == 0 && !*s->why && strcmp(s->source, "etc") != 0)
 		r = err_say(e, -EINVAL, "a change needs a reason: -m WHY");
 	if (r == 0)
-		r = policy_from_canonical(s->canonical, strlen(s->canonical), &unknown, &candidate, e);
+		r = policy_from_canonical(s->canonical, strlen(s->canonical), &unknown, &candidate,
+					  e);
 	if (r < 0)
 		return r;
 	r = candidate_check(s, candidate, e);
@@ -379,9 +392,10 @@ static int return_run_checked(struct step *s, struct err *e)
 typedef int step_run(struct step *s, struct err *e);
 
 static step_run *const runs[] = {
-	[STEP_PROPOSE] = propose_run,	[STEP_RETURN] = return_run_checked, [STEP_GATED] = gated_run,
-	[STEP_APPROVE] = approve_run,	[STEP_APPLY] = apply_run_checked,   [STEP_JUDGED] = judged_run,
-	[STEP_UNDO] = undo_run,		[STEP_WITHDRAW] = withdraw_run,
+	[STEP_PROPOSE] = propose_run,     [STEP_RETURN] = return_run_checked,
+	[STEP_GATED] = gated_run,         [STEP_APPROVE] = approve_run,
+	[STEP_APPLY] = apply_run_checked, [STEP_JUDGED] = judged_run,
+	[STEP_UNDO] = undo_run,           [STEP_WITHDRAW] = withdraw_run,
 	[STEP_SUPERSEDE] = supersede_run,
 };
 
@@ -389,7 +403,8 @@ static void step_begin(struct step *s)
 {
 	struct changes *c = s->changes;
 	struct err e = { 0 };
-	int r = c->problem ? err_say(&e, -EIO, "the record cannot be read, so nothing can be changed: %s",
+	int r = c->problem ? err_say(&e, -EIO,
+				     "the record cannot be read, so nothing can be changed: %s",
 				     c->problem)
 			   : runs[s->kind](s, &e);
 

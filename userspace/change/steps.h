@@ -10,7 +10,7 @@
 int step_copy(struct step *s, struct err *e);
 json_t *step_details(const struct step *s);
 json_t *change_to_answer(const struct change *c); /* without canonical */
-void step_tell(const struct step *s, const json_t *document);
+void step_tell(const struct step *s, const char *name, const json_t *document);
 void step_refuse(struct step *s, const struct err *e);
 void step_end(struct step *s, json_t *take_document, const char *problem);
 
