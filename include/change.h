@@ -58,6 +58,9 @@ struct person {
 	bool is_viewer, is_operator, is_approver; /* by the host's settings; uid 0 is all three */
 };
 
+/* The person is named in the list, as a user or by a group (@name). */
+bool person_is_listed(const struct person *who, const struct names *list);
+
 /* ---- gates ----------------------------------------------------------------------------------- */
 
 /* How a gate ended. X(tag, name, meaning). Names are stored. */

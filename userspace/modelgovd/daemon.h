@@ -8,6 +8,7 @@
 
 #include "act.h"
 #include "base.h"
+#include "change.h"
 #include "control.h"
 #include "knob.h"
 #include "decide.h"
@@ -23,12 +24,13 @@ struct options {
 	bool forces_observe; /* --observe: whatever the policy says */
 };
 
-/* The policy in force, and what came after it and was refused. */
+/* The policy in force, and what was found in /etc. */
 struct policy_slot {
 	struct policy *policy;     /* never NULL while the loop runs */
 	uint64_t loaded_wall_ns;
-	char *warnings;            /* findings of the policy in force, NULL when there are none */
-	char *refused;             /* findings of a broken change, NULL when /etc is in force */
+	char etc_digest[65];       /* of the last policy in /etc that was right, "" for none */
+	char *warnings;            /* its findings, NULL when there are none */
+	char *refused;             /* findings of a broken /etc, NULL when it is right */
 	unsigned int refused_errors;
 	uint64_t refused_wall_ns;
 };
@@ -46,6 +48,8 @@ struct daemon {
 	struct worker *actor;    /* the thread act runs on */
 	struct journal *journal;
 	struct control *control;
+	struct changes *changes;
+	struct people *people;
 
 	struct state state;
 	struct plan plan;
@@ -60,8 +64,8 @@ struct daemon {
 	bool wants_release;      /* the policy changed: put back what it no longer governs */
 
 	/* Policies that jobs under way may still name; freed when the last is back. */
-	struct policy *retired[16];
-	unsigned int n_retired;
+	struct policy **retired;
+	unsigned int n_retired, max_retired;
 };
 
 /* daemon.c: builds and takes down in order */
@@ -83,14 +87,38 @@ void carry_release(struct daemon *d);
 typedef void carry_restored(json_t *take_list, const char *problem, void *userdata);
 int carry_restore(struct daemon *d, carry_restored *reply, void *userdata);
 
-/* reload.c: the directory in /etc to the policy in force */
-int reload_open(struct daemon *d, struct err *e);
-bool reload_now(struct daemon *d); /* true: what is in /etc is in force */
+/* force.c: the one place where a policy comes into force */
+int policy_start_empty(struct daemon *d, struct err *e);
+/* For changes_options.enter: a daemon that cannot enter ends, and its next start does. */
+void policy_come(struct policy *take_policy, uint64_t generation, void *userdata);
 void policies_retire(struct daemon *d);
 bool daemon_enforces(const struct daemon *d);
 
-/* methods.c, status.c: what the control socket offers */
+/* reload.c: the directory in /etc becomes a change */
+int reload_open(struct daemon *d, struct err *e);
+/*
+ * Looks at /etc now. false: it is broken, see slot.refused, and reply is not called. true: it is right; reply gets
+ * the change that was made of it, or NULL when there was nothing to change, or a problem.
+ */
+bool reload_now(struct daemon *d, change_reply *reply, void *userdata);
+
+/* people.c: names and roles of those who ask */
+int people_open(struct daemon *d, struct err *e);
+void people_close(struct daemon *d);
+void people_forget(struct daemon *d); /* names may have changed */
+enum role people_role(const struct peer *peer, void *userdata);
+/* One block of memory, the caller frees it; NULL without memory. */
+struct person *people_person(struct daemon *d, const struct peer *peer);
+
+/* methods.c, change_methods.c, status.c: what the control socket offers */
 extern const struct method daemon_methods[];
+void on_propose(struct request *request, json_t *parameters, void *userdata);
+void on_approve(struct request *request, json_t *parameters, void *userdata);
+void on_apply(struct request *request, json_t *parameters, void *userdata);
+void on_withdraw(struct request *request, json_t *parameters, void *userdata);
+void on_rollback(struct request *request, json_t *parameters, void *userdata);
+void on_changes(struct request *request, json_t *parameters, void *userdata);
+void on_change(struct request *request, json_t *parameters, void *userdata);
 json_t *status_to_json(struct daemon *d);
 
 /* log.c: to the journal with fields, or to stderr where there is none */
