@@ -55,6 +55,7 @@ struct daemon {
 	uint64_t started_wall_ns;
 	uint64_t tick_cost_ns;   /* how long the last tick took */
 	bool is_restored;        /* an operator asked for everything back: observe from then on */
+	bool is_auditing;        /* somebody waits for the record's verification */
 	uint64_t n_planned, n_outcomes[N_OUTCOMES];
 	uint32_t n_unsettled;    /* apply, release and restore jobs under way */
 	bool wants_release;      /* the policy changed: put back what it no longer governs */
@@ -91,6 +92,13 @@ bool daemon_enforces(const struct daemon *d);
 
 /* methods.c, status.c: what the control socket offers */
 extern const struct method daemon_methods[];
+/* record_methods.c: of them, those that tell what is recorded */
+void on_history(struct request *request, json_t *parameters, void *userdata);
+void on_generation(struct request *request, json_t *parameters, void *userdata);
+void on_changes(struct request *request, json_t *parameters, void *userdata);
+void on_change_asked(struct request *request, json_t *parameters, void *userdata);
+void on_entries(struct request *request, json_t *parameters, void *userdata);
+void on_audit_verify(struct request *request, json_t *parameters, void *userdata);
 json_t *status_to_json(struct daemon *d);
 
 /* log.c: to the journal with fields, or to stderr where there is none */
