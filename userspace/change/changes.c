@@ -424,7 +424,7 @@ static void changes_free(struct changes *c)
 	gating_cancel(c, 0);
 	for (struct step *s = c->steps, *next; s; s = next) {
 		next = s->next;
-		step_free(s);
+		step_abandon(s);
 	}
 	for (unsigned int i = 0; i < c->n_open; i++)
 		change_free(c->open[i]);

@@ -11,8 +11,9 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#define GATE_NOTE_BYTES 4096 /* of what an executable prints; the rest is dropped. Chosen: a page  \
-			      */
+#define GATE_NOTE_BYTES                                                                            \
+	4096 /* of what an executable prints; the rest is dropped. Chosen: a page                  \
+	      */
 
 /* ---- gate_files.c: which executables there are
  * --------------------------------------------------- */

@@ -94,6 +94,7 @@ struct step {
 struct step *step_new(struct changes *c, enum step_kind kind, change_reply *reply, void *userdata);
 void step_add(struct step *take_step); /* begins when it is its turn */
 void step_free(struct step *s);
+void step_abandon(struct step *s); /* the daemon stops: tells whoever asked */
 int step_copy_person(struct step *s, const struct person *who);
 void steps_run(struct changes *c);
 bool steps_have(const struct changes *c, enum step_kind kind, uint64_t number);

@@ -94,6 +94,14 @@ json_t *step_details(const struct step *s)
 			 s->who ? (json_int_t)s->who->uid : -1, "why", s->why, "ticket", s->ticket);
 }
 
+void step_abandon(struct step *s)
+{
+	if (s->reply)
+		s->reply(NULL, "modelgovd stops; modelgov changes tells afterwards how it went",
+			 s->userdata);
+	step_free(s);
+}
+
 /* The step is over; what it sets off comes next. document: of the change as it is now, or NULL and
  * a problem. */
 void step_end(struct step *s, json_t *take_document, const char *problem)
@@ -104,7 +112,7 @@ void step_end(struct step *s, json_t *take_document, const char *problem)
 	c->is_busy = false;
 	if (c->is_closing) {
 		json_decref(take_document);
-		step_free(s);
+		step_abandon(s);
 		changes_free_when_quiet(c);
 		return;
 	}

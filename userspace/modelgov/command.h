@@ -8,7 +8,9 @@
 #define MODELGOV_COMMAND_H
 
 #include "base.h"
+#include "record.h"
 
+#include <inttypes.h>
 #include <jansson.h>
 
 /* defaults that a file of the same name in --etc replaces */
@@ -48,9 +50,13 @@ enum exit_status {
 	X(STATE_DIR, "state-dir", 0, "DIR", "journal and ledger (/var/lib/modelgov)")              \
 	X(HELP, "help", 'h', NULL, "print help and exit")                                          \
 	X(VERSION, "version", 'V', NULL, "print the version and exit")                             \
-	X(LIMIT, "limit", 'n', "N", "at most N actions (20)")                                      \
+	X(LIMIT, "limit", 'n', "N", "at most N actions or generations (20)")                       \
 	X(STRICT, "strict", 0, NULL, "warnings are errors")                                        \
-	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")
+	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")                    \
+	X(FROM, "from", 0, "TIME", "from then: 2026-01-31T12:00:00Z (UTC), or so long ago: 2h")    \
+	X(TO, "to", 0, "TIME", "up to then, as --from")                                            \
+	X(MESSAGE, "message", 'm', "WHY", "the reason, for the record")                            \
+	X(TICKET, "ticket", 0, "ID", "the change request that it belongs to")
 
 enum option_id {
 #define X(tag, name, letter, argument, help) OPTION_##tag,
@@ -75,6 +81,7 @@ extern const struct option_info option_table[N_OPTIONS];
 /* What the options and the environment said. */
 struct cli {
 	const char *etc, *socket, *state_dir;
+	const char *from, *to, *message, *ticket; /* NULL: not given */
 	bool is_json, is_strict, is_offline, wants_help, wants_version;
 	unsigned int limit;
 };
@@ -109,6 +116,10 @@ int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
 int restore_run(const struct cli *cli, int argc, char **argv);
+int history_run(const struct cli *cli, int argc, char **argv);
+int audit_run(const struct cli *cli, int argc, char **argv);
+int export_run(const struct cli *cli, int argc, char **argv);
+int import_run(const struct cli *cli, int argc, char **argv);
 int version_run(const struct cli *cli, int argc, char **argv);
 int help_run(const struct cli *cli, int argc, char **argv);
 
@@ -130,6 +141,19 @@ int daemon_ask(const struct cli *cli, const char *method, json_t *take_parameter
 bool daemon_is_absent(int r);
 /* Prints what went wrong with its cure, and says how to exit. */
 int daemon_complain(const struct cli *cli, int r, const struct err *e);
+
+#define PROPOSE_MSEC 120000 /* chosen: a proposal is answered when its gates have run */
+
+/* ---- asking the record ----------------------------------------------------------------------- */
+
+/*
+ * Through modelgovd, or from the file when it does not run or --offline was given. EXIT_OK and the answer
+ * as record.h describes it, or an exit status with its complaint.
+ */
+int record_ask(const struct cli *cli, enum question question, json_t *take_parameters,
+	       json_t **ret_answer);
+/* The number of a generation or change, from 1; EXIT_USAGE with its complaint. */
+int number_argument(const char *text, const char *what, uint64_t *ret_number);
 
 /* ---- loading the policy ---------------------------------------------------------------------- */
 

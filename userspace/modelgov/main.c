@@ -95,6 +95,18 @@ static int option_take(struct cli *cli, int id, const char *value)
 	case OPTION_OFFLINE:
 		cli->is_offline = true;
 		break;
+	case OPTION_FROM:
+		cli->from = value;
+		break;
+	case OPTION_TO:
+		cli->to = value;
+		break;
+	case OPTION_MESSAGE:
+		cli->message = value;
+		break;
+	case OPTION_TICKET:
+		cli->ticket = value;
+		break;
 	}
 	return EXIT_OK;
 }

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the control socket offers about changes: who asks becomes a person, parameters become what the change
- * room is told. Shapes are docs/control.md.
+ * What the control socket offers about changes: who asks becomes a person, parameters become what
+ * the change room is told. Shapes are docs/control.md.
  */
 #include "daemon.h"
-
-#define CHANGES_DEFAULT 20
-#define CHANGES_MOST    1000
 
 static const char *text_of(const json_t *parameters, const char *key)
 {
@@ -49,14 +46,15 @@ void on_propose(struct request *request, json_t *parameters, void *userdata)
 	struct daemon *d = userdata;
 	const char *source = text_of(parameters, "source");
 	_cleanup_free_ struct person *who = NULL;
-	struct proposal p = { .canonical = text_of(parameters, "candidate"),
-			      .reason = text_of(parameters, "why"),
+	struct proposal p = { .canonical = text_of(parameters, "canonical"),
+			      .reason = text_of(parameters, "reason"),
 			      .ticket = text_of(parameters, "ticket"),
 			      .source = *source ? source : "proposal",
 			      .applies = json_is_true(json_object_get(parameters, "applies")) };
 
 	if (strcmp(p.source, "proposal") != 0 && strcmp(p.source, "import") != 0) {
-		request_fail(request, "Failed", "source is '%s'; it can be proposal or import", source);
+		request_fail(request, "Failed", "source is '%s'; it can be proposal or import",
+			     source);
 		return;
 	}
 	if (!(who = person_of(d, request)))
@@ -65,14 +63,15 @@ void on_propose(struct request *request, json_t *parameters, void *userdata)
 	change_propose(d->changes, &p, on_answer, request);
 }
 
-typedef void change_say(struct changes *c, const struct saying *s, change_reply *reply, void *userdata);
+typedef void change_say(struct changes *c, const struct saying *s, change_reply *reply,
+			void *userdata);
 
 static void say(struct request *request, json_t *parameters, struct daemon *d, change_say *say_it)
 {
 	_cleanup_free_ struct person *who = person_of(d, request);
 	const struct saying s = { .who = who,
 				  .number = number_of(parameters, "id"),
-				  .why = text_of(parameters, "why"),
+				  .why = text_of(parameters, "reason"),
 				  .ticket = text_of(parameters, "ticket") };
 
 	if (who)
@@ -97,56 +96,4 @@ void on_withdraw(struct request *request, json_t *parameters, void *userdata)
 void on_rollback(struct request *request, json_t *parameters, void *userdata)
 {
 	say(request, parameters, userdata, change_rollback);
-}
-
-/* ---- looking ------------------------------------------------------------------------------------ */
-
-static void on_list(json_t *take_answer, const char *problem, void *userdata)
-{
-	struct request *request = userdata;
-
-	if (take_answer)
-		request_reply(request, json_pack("{s:o}", "changes", take_answer));
-	else
-		request_fail(request, "Failed", "reading the record: %s", problem);
-}
-
-void on_changes(struct request *request, json_t *parameters, void *userdata)
-{
-	struct daemon *d = userdata;
-	const json_t *limit = json_object_get(parameters, "limit");
-	json_int_t most = json_is_integer(limit) ? json_integer_value(limit) : CHANGES_DEFAULT;
-
-	if (most < 1 || most > CHANGES_MOST) {
-		request_fail(request, "Failed", "limit is %lld; it can be 1 to %d", (long long)most,
-			     CHANGES_MOST);
-		return;
-	}
-	journal_ask(d->journal, QUESTION_CHANGES, json_pack("{s:I}", "limit", most), on_list, request);
-}
-
-static void on_one(json_t *take_answer, const char *problem, void *userdata)
-{
-	struct request *request = userdata;
-	json_t *document = json_object_get(take_answer, "document");
-	json_t *entries = json_object_get(take_answer, "entries");
-
-	if (problem)
-		request_fail(request, "Failed", "reading the record: %s", problem);
-	else if (!json_is_object(document))
-		request_fail(request, "NotFound", "there is no such change; modelgov changes lists them");
-	else {
-		json_object_del(document, "canonical"); /* Generation has the bytes of what was applied */
-		request_reply(request, json_pack("{s:O, s:o}", "change", document, "entries",
-						 entries ? json_incref(entries) : json_array()));
-	}
-	json_decref(take_answer);
-}
-
-void on_change(struct request *request, json_t *parameters, void *userdata)
-{
-	struct daemon *d = userdata;
-
-	journal_ask(d->journal, QUESTION_CHANGE,
-		    json_pack("{s:I}", "id", (json_int_t)number_of(parameters, "id")), on_one, request);
 }

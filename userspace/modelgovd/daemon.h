@@ -59,6 +59,7 @@ struct daemon {
 	uint64_t started_wall_ns;
 	uint64_t tick_cost_ns;   /* how long the last tick took */
 	bool is_restored;        /* an operator asked for everything back: observe from then on */
+	bool is_auditing;        /* somebody waits for the record's verification */
 	uint64_t n_planned, n_outcomes[N_OUTCOMES];
 	uint32_t n_unsettled;    /* apply, release and restore jobs under way */
 	bool wants_release;      /* the policy changed: put back what it no longer governs */
@@ -110,15 +111,21 @@ enum role people_role(const struct peer *peer, void *userdata);
 /* One block of memory, the caller frees it; NULL without memory. */
 struct person *people_person(struct daemon *d, const struct peer *peer);
 
-/* methods.c, change_methods.c, status.c: what the control socket offers */
+/* methods.c, status.c: what the control socket offers */
 extern const struct method daemon_methods[];
+/* change_methods.c: those that move changes on */
 void on_propose(struct request *request, json_t *parameters, void *userdata);
 void on_approve(struct request *request, json_t *parameters, void *userdata);
 void on_apply(struct request *request, json_t *parameters, void *userdata);
 void on_withdraw(struct request *request, json_t *parameters, void *userdata);
 void on_rollback(struct request *request, json_t *parameters, void *userdata);
+/* record_methods.c: those that tell what is recorded */
+void on_history(struct request *request, json_t *parameters, void *userdata);
+void on_generation(struct request *request, json_t *parameters, void *userdata);
 void on_changes(struct request *request, json_t *parameters, void *userdata);
-void on_change(struct request *request, json_t *parameters, void *userdata);
+void on_change_asked(struct request *request, json_t *parameters, void *userdata);
+void on_entries(struct request *request, json_t *parameters, void *userdata);
+void on_audit_verify(struct request *request, json_t *parameters, void *userdata);
 json_t *status_to_json(struct daemon *d);
 
 /* log.c: to the journal with fields, or to stderr where there is none */
@@ -133,6 +140,7 @@ void log_event(int priority, const char *message_id, const char *model, const ch
 #define ID_POLICY_REFUSED "2e501f8d26a74c6783d81f642de2d9b9"
 #define ID_ACTION_FAILED "c8634a69ddf445eb91df6f79f603355c"
 #define ID_RESTORED "1163ddeed2ae4112a0c3a33e85027315"
+#define ID_CHANGE "54b3c10a8b1d4e44a3a0f5bd3c1c52de"
 #define ID_JOURNAL_PROBLEM "9fca7a3f1c924849904cd90a312b0a8b"
 
 #endif

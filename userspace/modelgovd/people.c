@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Who asks, by name, and what they may: credentials of the kernel become names of the user database, which are
- * looked up in the settings in force. Names are kept until the next look at /etc, because the database
- * may live on a server that is slow, and monitors ask every second.
+ * Who asks, by name, and what they may: credentials of the kernel become names of the user
+ * database, which are looked up in the settings in force. Names are kept until the next look at
+ * /etc, because the database may live on a server that is slow, and monitors ask every second.
  */
 #include "daemon.h"
 
