@@ -309,7 +309,7 @@ Test(cli_record, an_exported_generation_is_proposed_with_its_own_bytes)
 	assert_runs(&w, "import file -m back", UNREACHABLE, "systemctl start modelgovd");
 	daemon_start(&w, &d);
 	assert_runs(&w, "history 9 --json", OK, "\"number\": 9");
-	assert_runs(&w, "import file -m back --ticket CHG-8", OK, "proposed as change 4: waiting");
+	assert_runs(&w, "import file -m back --change CHG-8", OK, "proposed as change 4: waiting");
 	daemon_stop(&d);
 	cr_assert_str_eq(proposed,
 			 "{\"canonical\":\"{\\\"a\\\":1}\",\"reason\":\"back\",\"source\":"

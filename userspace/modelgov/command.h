@@ -28,7 +28,9 @@
 	X(USAGE, 2, "the command line was wrong")                                                  \
 	X(POLICY, 3, "the policy has errors")                                                      \
 	X(UNREACHABLE, 4, "modelgovd is not reachable")                                            \
-	X(DENIED, 5, "not permitted: needs root, or membership of the viewer group")
+	X(DENIED, 5, "not permitted: needs root, or a role in access")                              \
+	X(REFUSED, 6, "a gate or the rules of changes refused it")                                 \
+	X(WAITING, 7, "the change waits for somebody, or for another's probation")
 
 enum exit_status {
 #define X(tag, status, meaning) EXIT_##tag = status,
@@ -56,7 +58,7 @@ enum exit_status {
 	X(FROM, "from", 0, "TIME", "from then: 2026-01-31T12:00:00Z (UTC), or so long ago: 2h")    \
 	X(TO, "to", 0, "TIME", "up to then, as --from")                                            \
 	X(MESSAGE, "message", 'm', "WHY", "the reason, for the record")                            \
-	X(TICKET, "ticket", 0, "ID", "the change request that it belongs to")
+	X(TICKET, "change", 0, "TICKET", "the change request that it belongs to")
 
 enum option_id {
 #define X(tag, name, letter, argument, help) OPTION_##tag,
@@ -116,6 +118,13 @@ int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
 int restore_run(const struct cli *cli, int argc, char **argv);
+int propose_run(const struct cli *cli, int argc, char **argv);
+int gates_run(const struct cli *cli, int argc, char **argv);
+int approve_run(const struct cli *cli, int argc, char **argv);
+int apply_run(const struct cli *cli, int argc, char **argv);
+int withdraw_run(const struct cli *cli, int argc, char **argv);
+int rollback_run(const struct cli *cli, int argc, char **argv);
+int changes_run(const struct cli *cli, int argc, char **argv);
 int history_run(const struct cli *cli, int argc, char **argv);
 int audit_run(const struct cli *cli, int argc, char **argv);
 int export_run(const struct cli *cli, int argc, char **argv);
@@ -154,6 +163,14 @@ int record_ask(const struct cli *cli, enum question question, json_t *take_param
 	       json_t **ret_answer);
 /* The number of a generation or change, from 1; EXIT_USAGE with its complaint. */
 int number_argument(const char *text, const char *what, uint64_t *ret_number);
+
+/* ---- changes --------------------------------------------------------------------------------- */
+
+/*
+ * Follows a change (its document as the daemon told it, consumed) until its gates have answered and, when
+ * is_applied, it is in force; prints each step, or with --json the last document. How to exit.
+ */
+int change_follow(const struct cli *cli, json_t *take_document, bool is_applied);
 
 /* ---- loading the policy ---------------------------------------------------------------------- */
 
