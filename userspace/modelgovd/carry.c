@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes plans to act's thread and brings outcomes back to the loop: a copy of the plan and of the
- * targets it names goes with each job, because the tick's arena is emptied meanwhile. One job under
- * way at a time is what decide counts on (observation.is_busy).
+ * Takes plans to act's thread and brings outcomes back to the loop: a copy of the plan and of the targets it
+ * names goes with each job, because the tick's arena is emptied meanwhile. One job under way at a time
+ * is what decide counts on (observation.is_busy).
  */
 #include "daemon.h"
 
 #include <syslog.h>
 
-/* ---- carrying out a plan ----------------------------------------------------------------------
- */
+/* ---- carrying out a plan ---------------------------------------------------------------------- */
 
 struct carry_job {
 	struct job job; /* first */
@@ -38,8 +37,7 @@ static void outcome_report(struct carry_job *c, uint32_t i)
 	if (o->kind == OUTCOME_APPLIED || o->kind == OUTCOME_ROUNDED || o->kind == OUTCOME_GONE)
 		return;
 	log_event(LOG_WARNING, ID_ACTION_FAILED, c->policy->models[a->model].name,
-		  "%s of %s to %s: %s%s%s", knob_table[a->knob].file,
-		  c->now.targets[a->target].path,
+		  "%s of %s to %s: %s%s%s", knob_table[a->knob].file, c->now.targets[a->target].path,
 		  knob_describe(a->knob, a->value, value, sizeof(value)), outcome_name(o->kind),
 		  *o->note ? ", " : "", o->note);
 }
@@ -106,8 +104,7 @@ int carry_plan(struct daemon *d, struct err *e)
 	return 0;
 }
 
-/* ---- putting back -----------------------------------------------------------------------------
- */
+/* ---- putting back ----------------------------------------------------------------------------- */
 
 struct restore_job {
 	struct job job; /* first */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Builds what the daemon needs, in the order in which the parts lean on each other, and takes it
- * down in the reverse order, putting back all that was changed.
+ * Builds what the daemon needs, in the order in which the parts lean on each other, and takes it down in the
+ * reverse order, putting back all that was changed.
  */
 #include "cgroup.h"
 #include "daemon.h"
@@ -79,15 +79,14 @@ int daemon_open(struct daemon *d, const struct options *options, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "event loop");
 	bus_connect(d);
-	if ((r = people_open(d, e)) < 0 || (r = rooms_open(d, e)) < 0 ||
-	    (r = loop_open(d, e)) < 0 || (r = reload_open(d, e)) < 0)
+	if ((r = people_open(d, e)) < 0 || (r = rooms_open(d, e)) < 0 || (r = loop_open(d, e)) < 0 || (r = reload_open(d, e)) < 0)
 		return r;
 	return control_start(d, e);
 }
 
 /*
- * Waits for what is under way on act's thread, then puts everything back there too. ExecStopPost=
- * does the same for a daemon that was killed.
+ * Waits for what is under way on act's thread, then puts everything back there too. ExecStopPost= does
+ * the same for a daemon that was killed.
  */
 static void changes_undo(struct daemon *d)
 {
@@ -101,8 +100,8 @@ static void changes_undo(struct daemon *d)
 }
 
 /*
- * Whether systemd stops us only to start us again: then the pinned sampler goes on counting and the
- * next daemon loses nothing. Any doubt means no: nothing is left behind.
+ * Whether systemd stops us only to start us again: then the pinned sampler goes on counting and the next
+ * daemon loses nothing. Any doubt means no: nothing is left behind.
  */
 static bool is_restarting(const struct daemon *d)
 {

@@ -26,11 +26,11 @@ struct options {
 
 /* The policy in force, and what was found in /etc. */
 struct policy_slot {
-	struct policy *policy; /* never NULL while the loop runs */
+	struct policy *policy;     /* never NULL while the loop runs */
 	uint64_t loaded_wall_ns;
-	char etc_digest[65]; /* of the last policy in /etc that was right, "" for none */
-	char *warnings;      /* its findings, NULL when there are none */
-	char *refused;       /* findings of a broken /etc, NULL when it is right */
+	char etc_digest[65];       /* of the last policy in /etc that was right, "" for none */
+	char *warnings;            /* its findings, NULL when there are none */
+	char *refused;             /* findings of a broken /etc, NULL when it is right */
 	unsigned int refused_errors;
 	uint64_t refused_wall_ns;
 };
@@ -45,7 +45,7 @@ struct daemon {
 	struct policy_slot slot;
 	struct sense *sense;
 	struct act *act;
-	struct worker *actor; /* the thread act runs on */
+	struct worker *actor;    /* the thread act runs on */
 	struct journal *journal;
 	struct control *control;
 	struct changes *changes;
@@ -57,12 +57,12 @@ struct daemon {
 	struct observation *now; /* the last one, NULL before the first tick */
 	uint64_t tick, early_ticks, next_tick_ns;
 	uint64_t started_wall_ns;
-	uint64_t tick_cost_ns; /* how long the last tick took */
-	bool is_restored;      /* an operator asked for everything back: observe from then on */
-	bool is_auditing;      /* somebody waits for the record's verification */
+	uint64_t tick_cost_ns;   /* how long the last tick took */
+	bool is_restored;        /* an operator asked for everything back: observe from then on */
+	bool is_auditing;        /* somebody waits for the record's verification */
 	uint64_t n_planned, n_outcomes[N_OUTCOMES];
-	uint32_t n_unsettled; /* apply, release and restore jobs under way */
-	bool wants_release;   /* the policy changed: put back what it no longer governs */
+	uint32_t n_unsettled;    /* apply, release and restore jobs under way */
+	bool wants_release;      /* the policy changed: put back what it no longer governs */
 
 	/* Policies that jobs under way may still name; freed when the last is back. */
 	struct policy **retired;
@@ -98,9 +98,8 @@ bool daemon_enforces(const struct daemon *d);
 /* reload.c: the directory in /etc becomes a change */
 int reload_open(struct daemon *d, struct err *e);
 /*
- * Looks at /etc now. false: it is broken, see slot.refused, and reply is not called. true: it is
- * right; reply gets the change that was made of it, or NULL when there was nothing to change, or a
- * problem.
+ * Looks at /etc now. false: it is broken, see slot.refused, and reply is not called. true: it is right; reply gets
+ * the change that was made of it, or NULL when there was nothing to change, or a problem.
  */
 bool reload_now(struct daemon *d, change_reply *reply, void *userdata);
 
@@ -132,16 +131,16 @@ json_t *status_to_json(struct daemon *d);
 /* log.c: to the journal with fields, or to stderr where there is none */
 void log_event(int priority, const char *message_id, const char *model, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
-#define log_info(...)    log_event(LOG_INFO, NULL, NULL, __VA_ARGS__)
+#define log_info(...) log_event(LOG_INFO, NULL, NULL, __VA_ARGS__)
 #define log_warning(...) log_event(LOG_WARNING, NULL, NULL, __VA_ARGS__)
-#define log_error(...)   log_event(LOG_ERR, NULL, NULL, __VA_ARGS__)
+#define log_error(...) log_event(LOG_ERR, NULL, NULL, __VA_ARGS__)
 
 /* Ids of messages worth searching for: journalctl MESSAGE_ID=... ; chosen at random once. */
-#define ID_POLICY_LOADED   "f1a0d49d9a044a9ea4b88b3aaf9c5473"
-#define ID_POLICY_REFUSED  "2e501f8d26a74c6783d81f642de2d9b9"
-#define ID_ACTION_FAILED   "c8634a69ddf445eb91df6f79f603355c"
-#define ID_RESTORED        "1163ddeed2ae4112a0c3a33e85027315"
-#define ID_CHANGE          "54b3c10a8b1d4e44a3a0f5bd3c1c52de"
+#define ID_POLICY_LOADED "f1a0d49d9a044a9ea4b88b3aaf9c5473"
+#define ID_POLICY_REFUSED "2e501f8d26a74c6783d81f642de2d9b9"
+#define ID_ACTION_FAILED "c8634a69ddf445eb91df6f79f603355c"
+#define ID_RESTORED "1163ddeed2ae4112a0c3a33e85027315"
+#define ID_CHANGE "54b3c10a8b1d4e44a3a0f5bd3c1c52de"
 #define ID_JOURNAL_PROBLEM "9fca7a3f1c924849904cd90a312b0a8b"
 
 #endif

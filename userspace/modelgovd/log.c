@@ -19,11 +19,10 @@ void log_event(int priority, const char *message_id, const char *model, const ch
 	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 
-	/* stderr reaches the journal too, without fields: only one of the two, or every line is
-	 * there twice */
+	/* stderr reaches the journal too, without fields: only one of the two, or every line is there twice */
 	if (!isatty(STDERR_FILENO) && access(SD_JOURNAL_SOCKET, W_OK) == 0 &&
-	    sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority,
-			    "SYSLOG_IDENTIFIER=modelgovd", "MODELGOV_MODEL=%s", model ? model : "",
+	    sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority, "SYSLOG_IDENTIFIER=modelgovd",
+			    "MODELGOV_MODEL=%s", model ? model : "",
 			    message_id ? "MESSAGE_ID=%s" : NULL, message_id, NULL) >= 0)
 		return;
 	fprintf(stderr, "<%d>%s\n", priority, text);

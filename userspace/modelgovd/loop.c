@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The one event loop: timer, signals, the sampler's breaches, worker threads and D-Bus become ticks
- * and requests. Does no work of its own.
+ * The one event loop: timer, signals, the sampler's breaches, worker threads and D-Bus become ticks and
+ * requests. Does no work of its own.
  */
 #include "daemon.h"
 
@@ -10,15 +10,14 @@
 #include <systemd/sd-daemon.h>
 
 /*
- * A breach wakes the loop at once, but no oftener than this many times per regular tick and no
- * sooner than this part of it after the last: the law counts in ticks, and a flood of breaches must
- * not turn them into a busy loop. Chosen.
+ * A breach wakes the loop at once, but no oftener than this many times per regular tick and no sooner than
+ * this part of it after the last: the law counts in ticks, and a flood of breaches must not turn them
+ * into a busy loop. Chosen.
  */
-#define EARLY_TICKS_MAX  1
-#define EARLY_TICK_PART  4
+#define EARLY_TICKS_MAX 1
+#define EARLY_TICK_PART 4
 #define BREACHES_AT_ONCE 64
-#define TICK_ACCURACY_USEC                                                                         \
-	1000ULL /* chosen: lets the kernel join wake-ups, invisible beside a tick */
+#define TICK_ACCURACY_USEC 1000ULL /* chosen: lets the kernel join wake-ups, invisible beside a tick */
 
 static void tick_schedule(struct daemon *d, uint64_t at_ns)
 {
@@ -116,8 +115,7 @@ static int signals_open(struct daemon *d)
 /* systemd tells of units that come, go or are reloaded only to those who subscribed. */
 static int bus_listen(struct daemon *d)
 {
-	static const char *const signals[] = { "UnitNew", "UnitRemoved", "JobRemoved",
-					       "Reloading" };
+	static const char *const signals[] = { "UnitNew", "UnitRemoved", "JobRemoved", "Reloading" };
 	int r = sd_bus_call_method(d->bus, "org.freedesktop.systemd1", "/org/freedesktop/systemd1",
 				   "org.freedesktop.systemd1.Manager", "Subscribe", NULL, NULL, "");
 
@@ -144,8 +142,7 @@ int loop_open(struct daemon *d, struct err *e)
 	d->next_tick_ns = clock_monotonic_ns();
 	if (r >= 0)
 		r = sd_event_add_time(d->event, &d->tick_timer, CLOCK_MONOTONIC,
-				      d->next_tick_ns / NSEC_PER_USEC, TICK_ACCURACY_USEC, on_tick,
-				      d);
+				      d->next_tick_ns / NSEC_PER_USEC, TICK_ACCURACY_USEC, on_tick, d);
 	if (r < 0)
 		return err_set(e, r, "set up the event loop");
 	if (d->bus && (r = bus_listen(d)) < 0)
@@ -162,8 +159,7 @@ int loop_run(struct daemon *d, struct err *e)
 		log_warning("watchdog: %s, continuing without", strerror(-r));
 	(void)sd_notifyf(0, "READY=1\nSTATUS=%u models, %s%s", d->slot.policy->n_models,
 			 daemon_enforces(d) ? "enforcing" : "observing",
-			 d->slot.refused ? "; the policy in /etc is refused, see modelgov status"
-					 : "");
+			 d->slot.refused ? "; the policy in /etc is refused, see modelgov status" : "");
 	r = sd_event_loop(d->event);
 	(void)sd_notify(0, "STOPPING=1");
 	return r < 0 ? err_set(e, r, "event loop") : 0;

@@ -32,46 +32,24 @@ static const char *environment(const char *name, const char *fallback)
 static int options_parse(int argc, char **argv, struct options *o)
 {
 	static const struct option table[] = {
-		{ "etc", required_argument, NULL, 'e' },
-		{ "state-dir", required_argument, NULL, 's' },
-		{ "socket", required_argument, NULL, 'c' },
-		{ "pin-path", required_argument, NULL, 'p' },
-		{ "group", required_argument, NULL, 'g' },
-		{ "observe", no_argument, NULL, 'o' },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
+		{ "etc", required_argument, NULL, 'e' },     { "state-dir", required_argument, NULL, 's' },
+		{ "socket", required_argument, NULL, 'c' },  { "pin-path", required_argument, NULL, 'p' },
+		{ "group", required_argument, NULL, 'g' },   { "observe", no_argument, NULL, 'o' },
+		{ "version", no_argument, NULL, 'v' },	     { "help", no_argument, NULL, 'h' },
 		{ 0 },
 	};
 
 	for (int c; (c = getopt_long(argc, argv, "", table, NULL)) != -1;) {
 		switch (c) {
-		case 'e':
-			o->etc = optarg;
-			break;
-		case 's':
-			o->state_dir = optarg;
-			break;
-		case 'c':
-			o->socket = optarg;
-			break;
-		case 'p':
-			o->pin_path = optarg;
-			break;
-		case 'g':
-			o->viewer_group = optarg;
-			break;
-		case 'o':
-			o->forces_observe = true;
-			break;
-		case 'v':
-			puts("modelgovd " MODELGOV_VERSION);
-			return EXIT_SUCCESS;
-		case 'h':
-			fputs(usage, stdout);
-			return EXIT_SUCCESS;
-		default:
-			fputs(usage, stderr);
-			return EXIT_USAGE;
+		case 'e': o->etc = optarg; break;
+		case 's': o->state_dir = optarg; break;
+		case 'c': o->socket = optarg; break;
+		case 'p': o->pin_path = optarg; break;
+		case 'g': o->viewer_group = optarg; break;
+		case 'o': o->forces_observe = true; break;
+		case 'v': puts("modelgovd " MODELGOV_VERSION); return EXIT_SUCCESS;
+		case 'h': fputs(usage, stdout); return EXIT_SUCCESS;
+		default: fputs(usage, stderr); return EXIT_USAGE;
 		}
 	}
 	if (optind < argc) {

@@ -1,22 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What the control socket offers: one table, one short function a method. Shapes are
- * docs/control.md.
+ * What the control socket offers: one table, one short function a method. Shapes are docs/control.md.
  */
 #include "daemon.h"
 
 #include <errno.h>
 
 #define EXPLAIN_DEFAULT 20
-#define EXPLAIN_MOST    1000
+#define EXPLAIN_MOST 1000
 
 static void on_status(struct request *request, json_t *parameters, void *userdata)
 {
 	request_reply(request, status_to_json(userdata));
 }
 
-/* ---- Explain ----------------------------------------------------------------------------------
- */
+/* ---- Explain ---------------------------------------------------------------------------------- */
 
 struct inquiry {
 	struct request *request;
@@ -28,11 +26,11 @@ static void verdict_append(struct daemon *d, json_t *list, uint32_t model)
 	const struct verdict *v = &d->plan.verdicts[model];
 	_cleanup_free_ char *sentence = explain_verdict(d->slot.policy, model, v);
 
-	json_array_append_new(list,
-			      json_pack("{s:s, s:s, s:s, s:i, s:i}", "model",
-					d->slot.policy->models[model].name, "sentence",
-					sentence ? sentence : "", "reason", reason_name(v->reason),
-					"level", v->level, "policy_level", v->policy_level));
+	json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:i, s:i}", "model",
+					      d->slot.policy->models[model].name, "sentence",
+					      sentence ? sentence : "", "reason",
+					      reason_name(v->reason), "level", v->level,
+					      "policy_level", v->policy_level));
 }
 
 static void on_actions(json_t *take_actions, const char *problem, void *userdata)
@@ -40,9 +38,8 @@ static void on_actions(json_t *take_actions, const char *problem, void *userdata
 	struct inquiry *q = userdata;
 
 	if (take_actions)
-		request_reply(q->request,
-			      json_pack("{s:o, s:o}", "verdicts", json_incref(q->verdicts),
-					"actions", take_actions));
+		request_reply(q->request, json_pack("{s:o, s:o}", "verdicts", json_incref(q->verdicts),
+						    "actions", take_actions));
 	else
 		request_fail(q->request, "Failed", "reading the journal: %s", problem);
 	json_decref(q->verdicts);
@@ -79,8 +76,7 @@ static void on_explain(struct request *request, json_t *parameters, void *userda
 	journal_ask_actions(d->journal, name, (unsigned int)most, on_actions, q);
 }
 
-/* ---- Restore, Reload --------------------------------------------------------------------------
- */
+/* ---- Restore, Reload -------------------------------------------------------------------------- */
 
 static void on_restored(json_t *take_list, const char *problem, void *userdata)
 {
@@ -155,8 +151,7 @@ const struct method daemon_methods[] = {
 	{ "Reload", ROLE_OPERATOR, "() -> (loaded: bool, findings: string, change: ?object)",
 	  "Reads the policy again now; what differs becomes a change.", on_reload },
 	{ "Propose", ROLE_OPERATOR,
-	  "(canonical: string, reason: string, ticket: ?string, source: ?string, applies: ?bool) "
-	  "-> "
+	  "(canonical: string, reason: string, ticket: ?string, source: ?string, applies: ?bool) -> "
 	  "(change: object)",
 	  "Keeps a policy as a change and begins its gates.", on_propose },
 	{ "Approve", ROLE_VIEWER, "(id: int, reason: string) -> (change: object)",
@@ -164,8 +159,7 @@ const struct method daemon_methods[] = {
 	{ "Apply", ROLE_OPERATOR, "(id: int, reason: string, ticket: ?string) -> (change: object)",
 	  "Puts a change that is ready into force.", on_apply },
 	{ "Withdraw", ROLE_OPERATOR, "(id: int, reason: string) -> (change: object)",
-	  "Takes a change back; one on probation goes back to the generation before.",
-	  on_withdraw },
+	  "Takes a change back; one on probation goes back to the generation before.", on_withdraw },
 	{ "Rollback", ROLE_OPERATOR,
 	  "(id: ?int, reason: string, ticket: ?string) -> (change: object)",
 	  "Proposes the bytes of generation id, or of the one before, to be applied at once.",

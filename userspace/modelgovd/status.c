@@ -40,10 +40,8 @@ static json_t *policy_to_json(const struct daemon *d)
 		pending = json_pack("{s:I, s:i, s:s}", "seen_at_ns", (json_int_t)s->refused_wall_ns,
 				    "errors", (int)s->refused_errors, "findings", s->refused);
 	return json_pack("{s:s, s:s, s:I, s:s, s:o}", "etc", d->options.etc, "digest",
-			 s->policy->digest, "loaded_at_ns", (json_int_t)s->loaded_wall_ns,
-			 "warnings",
-			 s->warnings && strcmp(s->etc_digest, s->policy->digest) == 0 ? s->warnings
-										      : "",
+			 s->policy->digest, "loaded_at_ns", (json_int_t)s->loaded_wall_ns, "warnings",
+			 s->warnings && strcmp(s->etc_digest, s->policy->digest) == 0 ? s->warnings : "",
 			 "pending", pending);
 }
 
@@ -112,21 +110,20 @@ static json_t *model_to_json(const struct daemon *d, uint32_t i)
 	bool has_slack = v->why.observed < MISSING;
 	_cleanup_free_ char *sentence = explain_verdict(p, i, v);
 
-	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, "
-			 "s:o, s:o, s:o}",
-			 "name", m->name, "class", class_name(m->class), "priority", m->priority,
-			 "level", v->level, "policy_level", v->policy_level, "reason",
-			 reason_name(v->reason), "sentence", sentence ? sentence : "", "targets",
-			 targets_to_json(d->now, i), "processes",
-			 number(r ? r->processes : MISSING), "memory_bytes",
-			 number(r ? r->memory_bytes : MISSING), "run_permyriad",
-			 number(run_permyriad(d->now, r)), "wait_p99_ns",
-			 number(r ? r->wait_p99_ns : MISSING), "own_quota_ns",
-			 number(r ? r->own_quota_ns : MISSING), "culprit",
-			 has_culprit ? p->models[r->culprit].name : NULL, "culprit_permyriad",
-			 number(has_culprit ? r->culprit_permyriad : MISSING), "slack_permyriad",
-			 has_slack ? json_integer(v->why.slack_permyriad) : json_null(),
-			 "objectives", objectives_to_json(m, r));
+	return json_pack(
+		"{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o}",
+		"name", m->name, "class", class_name(m->class), "priority", m->priority, "level",
+		v->level, "policy_level", v->policy_level, "reason", reason_name(v->reason),
+		"sentence", sentence ? sentence : "", "targets", targets_to_json(d->now, i),
+		"processes", number(r ? r->processes : MISSING), "memory_bytes",
+		number(r ? r->memory_bytes : MISSING), "run_permyriad",
+		number(run_permyriad(d->now, r)), "wait_p99_ns",
+		number(r ? r->wait_p99_ns : MISSING), "own_quota_ns",
+		number(r ? r->own_quota_ns : MISSING), "culprit",
+		has_culprit ? p->models[r->culprit].name : NULL, "culprit_permyriad",
+		number(has_culprit ? r->culprit_permyriad : MISSING), "slack_permyriad",
+		has_slack ? json_integer(v->why.slack_permyriad) : json_null(), "objectives",
+		objectives_to_json(m, r));
 }
 
 static json_t *models_to_json(const struct daemon *d)
@@ -145,8 +142,8 @@ static json_t *health_to_json(const struct daemon *d)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "part", all[i].part,
-						      "is_ok", all[i].is_ok, "detail",
+		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "part", all[i].part, "is_ok",
+						      all[i].is_ok, "detail",
 						      all[i].detail ? all[i].detail : ""));
 	return list;
 }
@@ -158,8 +155,8 @@ static json_t *drops_to_json(const struct daemon *d)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I}", "cause", drops[i].cause,
-						      "count", (json_int_t)drops[i].count));
+		json_array_append_new(list, json_pack("{s:s, s:I}", "cause", drops[i].cause, "count",
+						      (json_int_t)drops[i].count));
 	return list;
 }
 
@@ -205,8 +202,8 @@ json_t *status_to_json(struct daemon *d)
 	uint64_t wall_ns = clock_realtime_ns();
 
 	return json_pack(
-		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}",
-		"version", MODELGOV_VERSION, "pid", (int)getpid(), "started_at_ns",
+		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}", "version",
+		MODELGOV_VERSION, "pid", (int)getpid(), "started_at_ns",
 		(json_int_t)d->started_wall_ns, "uptime_ns",
 		(json_int_t)(wall_ns - d->started_wall_ns), "mode",
 		daemon_enforces(d) ? "enforce" : "observe", "tick", (json_int_t)d->tick,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * One tick: observe, decide, record, act. The one file that knows all four steps; what each does is
- * its room's business.
+ * One tick: observe, decide, record, act. The one file that knows all four steps; what each does is its
+ * room's business.
  */
 #include "daemon.h"
 
