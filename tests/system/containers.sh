@@ -28,7 +28,7 @@ target_of() { modelgov status --json | python3 -c '
 import json, sys
 for m in json.load(sys.stdin)["models"]:
     if m["name"] == sys.argv[1]:
-        print(m["targets"][0]["cgroup"] if m["targets"] else "no target")' "$1"; }
+        print(m["targets"][0]["path"] if m["targets"] else "no target")' "$1"; }
 
 stage_install
 mount -t tmpfs containers /var/lib/containers # its overlays do not go on top of the machine's
