@@ -91,6 +91,8 @@ static void target_add(struct world *w, uint32_t model, enum driver driver)
 			      .unit = "" };
 	for (unsigned int k = 0; k < N_KNOBS; k++)
 		t->values[k] = chance(w, 5) ? MISSING : chance(w, 10) ? VALUE_MAX : 100;
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		t->written[k] = MISSING;
 }
 
 static struct world *world_new(uint64_t seed)
@@ -193,6 +195,7 @@ static void plan_apply(struct world *w)
 		cr_assert_lt(a->target, w->now.n_targets);
 		cr_assert_eq(w->targets[a->target].cgroup_id, a->cgroup_id);
 		w->targets[a->target].values[a->knob] = a->value;
+		w->targets[a->target].written[a->knob] = a->value;
 	}
 }
 
