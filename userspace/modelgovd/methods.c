@@ -116,7 +116,7 @@ const struct method daemon_methods[] = {
 	{ "Status", ROLE_VIEWER,
 	  "() -> (version: string, pid: int, started_at_ns: int, uptime_ns: int, mode: string, "
 	  "tick: int, tick_interval_ns: int, policy: object, host: object, models: []object, "
-	  "health: []object, drops: []object, journal: object, ledger: int, cost: object)",
+	  "drifts: []object, health: []object, drops: []object, journal: object, ledger: int, cost: object)",
 	  "What is governed and how it goes.", on_status },
 	{ "Explain", ROLE_VIEWER,
 	  "(model: ?string, limit: ?int) -> (verdicts: []object, actions: []object)",
