@@ -80,6 +80,10 @@ void plan_fini(struct plan *p);
 void decide(const struct policy *policy, const struct observation *now, struct state *state,
 	    struct plan *ret_plan);
 
+/* Does the key show what the last decide() wanted of it? false for what nobody wants. */
+bool key_is_in_force(const struct policy *policy, const struct state *state,
+		     const struct target *target, enum knob knob);
+
 /* The parameters of the law: name, unit, value, range, source, effect; for docs and explain. */
 struct parameter {
 	const char *name, *unit;

@@ -152,7 +152,8 @@ struct target {
 	const char *path;   /* below the cgroup2 mount, with leading slash */
 	const char *unit;   /* systemd unit, "" when none */
 	uint64_t values[N_KNOBS]; /* as the kernel shows them now; MISSING where there is no file */
-	uint64_t written[N_KNOBS]; /* as modelgov wrote and read them back; MISSING: it did not */
+	/* as modelgov wrote and read them back, or found them as wanted; MISSING: neither */
+	uint64_t written[N_KNOBS];
 };
 
 /* Who wrote a key last whose value is not what modelgov wrote. While is_busy that may be modelgov. */

@@ -88,7 +88,7 @@ unsigned int sense_breaches(struct sense *s, struct breach *ret_breaches, unsign
 /* ---- values that others change ---------------------------------------------------------------- */
 
 /*
- * What act wrote and read back; MISSING: modelgov claims nothing of that key any more. Observations
+ * What act wrote and read back, or was as wanted already; MISSING: modelgov claims nothing of that key any more. Observations
  * show it (target.written), and who changed it since (intrusions): on hosts where fanotify tells.
  */
 void sense_note_written(struct sense *s, uint64_t cgroup_id, enum knob knob, uint64_t value);

@@ -655,9 +655,24 @@ static int drifts_check(struct scene *s, struct fy_node *list, struct err *e)
 
 /* ---- one tick ---------------------------------------------------------------------------- */
 
+/* What is as wanted without a write is modelgov's to keep all the same. */
+static void values_claim(struct scene *s)
+{
+	for (uint32_t i = 0; i < s->now.n_targets && !s->now.is_busy; i++) {
+		struct target *t = &s->targets[i];
+
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			if (t->written[k] == MISSING &&
+			    key_is_in_force(&s->policy, &s->state, t, (enum knob)k))
+				t->written[k] = t->values[k];
+	}
+}
+
 /* The kernel takes what was planned, memory in whole pages. */
 static void plan_apply(struct scene *s)
 {
+	if (s->policy.host.mode != MODE_OBSERVE)
+		values_claim(s);
 	for (uint32_t i = 0; i < s->plan.n_actions; i++) {
 		const struct action *a = &s->plan.actions[i];
 		uint64_t value = a->value;

@@ -33,6 +33,19 @@ static bool is_wanted(const struct turn *t, const struct target *target, unsigne
 	return wanted != MISSING && as_shown(knob, wanted) != as_shown(knob, target->values[knob]);
 }
 
+bool key_is_in_force(const struct policy *policy, const struct state *state,
+		     const struct target *target, enum knob knob)
+{
+	uint64_t wanted = MISSING;
+
+	if (target->model >= policy->n_models || target->driver == DRIVER_OBSERVE ||
+	    !(target->knobs & 1u << knob) || target->values[knob] == MISSING)
+		return false;
+	wanted = knob == KNOB_CPU_WEIGHT ? state->models[target->model].weight
+					 : policy->models[target->model].values[knob];
+	return wanted != MISSING && as_shown(knob, wanted) == as_shown(knob, target->values[knob]);
+}
+
 /* Not a difference of ours: drift.c says what follows. */
 static bool is_taken(const struct turn *t, const struct target *target, unsigned int knob)
 {

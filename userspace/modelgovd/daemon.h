@@ -92,6 +92,7 @@ bool daemon_enforces(const struct daemon *d);
 /* drift.c: values that others change */
 void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
 			const struct outcome *outcomes);
+void drift_claim(struct daemon *d);
 void drift_report(struct daemon *d); /* of the plan that was just made */
 void drift_explain(const struct daemon *d, uint32_t model, json_t *list);
 json_t *drifts_to_json(const struct daemon *d);

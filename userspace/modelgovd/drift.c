@@ -37,6 +37,22 @@ void drift_note_written(struct daemon *d, const struct policy *policy, const str
 	}
 }
 
+/* What was as wanted without a write is modelgov's to keep all the same. */
+void drift_claim(struct daemon *d)
+{
+	if (!daemon_enforces(d) || d->now->is_busy)
+		return;
+	for (uint32_t i = 0; i < d->now->n_targets; i++) {
+		const struct target *t = &d->now->targets[i];
+
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			if (t->written[k] == MISSING &&
+			    key_is_in_force(d->slot.policy, &d->state, t, (enum knob)k))
+				sense_note_written(d->sense, t->cgroup_id, (enum knob)k,
+						   t->values[k]);
+	}
+}
+
 /* ---- what others changed ---------------------------------------------------------------------- */
 
 static const struct target *target_of(const struct daemon *d, const struct drift *drift)

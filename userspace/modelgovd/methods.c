@@ -31,6 +31,7 @@ static void verdict_append(struct daemon *d, json_t *list, uint32_t model)
 					      sentence ? sentence : "", "reason",
 					      reason_name(v->reason), "level", v->level,
 					      "policy_level", v->policy_level));
+	drift_explain(d, model, list);
 }
 
 static void on_actions(json_t *take_actions, const char *problem, void *userdata)
