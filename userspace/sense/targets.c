@@ -59,6 +59,8 @@ static int place_new(struct targets *t, const struct candidate *c, struct place 
 	p->id = id;
 	p->model = MODEL_NONE;
 	p->is_new = true;
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		p->written[k] = MISSING;
 	if (!p->path || !p->unit) {
 		place_free(t, p);
 		return -ENOMEM;

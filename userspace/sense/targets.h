@@ -38,6 +38,9 @@ struct place {
 	struct cgroup_files files;
 	bool has_last, was_read; /* last, now is filled */
 	struct readings last, now;
+	uint64_t written[N_KNOBS];      /* see intrusions.h */
+	struct writer writers[N_KNOBS]; /* who changed it since */
+	bool is_watched;
 };
 
 struct targets {
