@@ -58,7 +58,9 @@ enum exit_status {
 	X(FROM, "from", 0, "TIME", "from then: 2026-01-31T12:00:00Z (UTC), or so long ago: 2h")    \
 	X(TO, "to", 0, "TIME", "up to then, as --from")                                            \
 	X(MESSAGE, "message", 'm', "WHY", "the reason, for the record")                            \
-	X(TICKET, "change", 0, "TICKET", "the change request that it belongs to")
+	X(TICKET, "change", 0, "TICKET", "the change request that it belongs to")                  \
+	X(TEMPLATE, "template", 't', "NAME", "start from that template")                           \
+	X(CANONICAL, "canonical", 0, NULL, "the whole policy in its canonical form")
 
 enum option_id {
 #define X(tag, name, letter, argument, help) OPTION_##tag,
@@ -83,8 +85,8 @@ extern const struct option_info option_table[N_OPTIONS];
 /* What the options and the environment said. */
 struct cli {
 	const char *etc, *socket, *state_dir;
-	const char *from, *to, *message, *ticket; /* NULL: not given */
-	bool is_json, is_strict, is_offline, wants_help, wants_version;
+	const char *from, *to, *message, *ticket, *template; /* NULL: not given */
+	bool is_json, is_strict, is_offline, wants_help, wants_version, wants_canonical;
 	unsigned int limit;
 };
 
@@ -100,6 +102,7 @@ struct command {
 	unsigned int options;         /* of its own, beside the global ones; BIT(OPTION_...) */
 	int least, most;              /* arguments; most -1: any number */
 	bool passes_on;               /* what follows its first argument is another command's */
+	bool takes_bare_etc; /* --etc at the end of the line means the usual directory */
 	bool has_json;
 	enum completion completion;
 	unsigned int exits; /* BIT(EXIT_...), beside OK and USAGE */
@@ -114,6 +117,10 @@ int status_run(const struct cli *cli, int argc, char **argv);
 int explain_run(const struct cli *cli, int argc, char **argv);
 int doctor_run(const struct cli *cli, int argc, char **argv);
 int check_run(const struct cli *cli, int argc, char **argv);
+int show_run(const struct cli *cli, int argc, char **argv);
+int diff_run(const struct cli *cli, int argc, char **argv);
+int new_run(const struct cli *cli, int argc, char **argv);
+int schema_run(const struct cli *cli, int argc, char **argv);
 int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
@@ -180,5 +187,7 @@ struct findings;
 /* policy_load() from etc, on the facts of this host; who is not root may check anybody's files. */
 int policy_read(const char *etc, struct policy **ret_policy, struct findings *ret_findings,
 		struct err *e);
+/* Prints why it could not be read, and says how to exit. */
+int policy_complain(const char *etc, int r, const struct findings *f, const struct err *e);
 
 #endif

@@ -13,7 +13,7 @@ struct reader {
 	struct reading_room *room;
 	struct tree tree;
 	enum manifest_kind manifest;
-	const struct given *given;  /* so far */
+	const struct given *given; /* so far */
 	const char *template_file; /* that the manifest inherits from; NULL: none */
 	bool is_partial; /* its template is missing or broken: what is absent may be in that */
 };
