@@ -47,6 +47,9 @@ static void record_make(struct world *w)
 				     change_of("{\"b\":2}", "probation"), &a),
 		     2);
 	world_tick(w, 9, 2000);
+	w->plan.n_actions = 0;
+	w->now.tick = w->plan.tick = 10;
+	journal_tick(w->journal, &world_policy, &w->now, &w->plan);
 	world_settle(w);
 	world_stop(w);
 	cr_assert_eq(store_open(w->directory, false, &s, &e), 0, "%s", e.text);
@@ -308,6 +311,26 @@ Test(record_property, a_row_that_is_gone_is_missed)
 			whole_put_back(&w, &whole);
 		}
 	free(whole.bytes);
+	world_close(&w);
+}
+
+Test(record_property, a_row_that_no_entry_tells_of_is_found)
+{
+	struct world w;
+	char says[1100];
+
+	record_make(&w);
+	sqlite3 *db = database_open(&w);
+
+	cr_assert_eq(sqlite3_exec(db,
+				  "INSERT INTO action(entry, run, tick, n, wall_ns, model, cgroup,"
+				  " knob, reason, sentence) SELECT max(seq), 1, 1, 0, 1, 'm', '/',"
+				  " 'k', 'r', 's' FROM entry WHERE kind = 'tick'",
+				  NULL, NULL, NULL),
+		     SQLITE_OK, "%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+	cr_assert_not_null(strstr(audit_says(&w, says, sizeof(says)), "which tells of none"), "%s",
+			   says);
 	world_close(&w);
 }
 
