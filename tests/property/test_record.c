@@ -472,9 +472,29 @@ static void observation_random(struct observation *now, struct target *targets, 
 				      .driver = (enum driver)(random_next(random) % N_DRIVERS),
 				      .path = paths[random_next(random) % 3],
 				      .unit = i % 2 ? "ocr.service" : "" };
-		for (unsigned int k = 0; k < N_KNOBS; k++)
+		for (unsigned int k = 0; k < N_KNOBS; k++) {
 			t->values[k] = value_random(random);
+			t->written[k] = value_random(random);
+		}
 	}
+	now->n_intrusions = (uint32_t)(random_next(random) % 4);
+	for (uint32_t i = 0; i < now->n_intrusions; i++)
+		now->intrusions[i] = (struct intrusion){
+			.cgroup_id = random_next(random) >> 1,
+			.knob = (enum knob)(random_next(random) % N_KNOBS),
+			.writer = { .kind = (enum writer_kind)(random_next(random) % N_WRITERS),
+				    .pid = (uint32_t)random_next(random),
+				    .comm = "podman \"1\"" }
+		};
+}
+
+static void intrusion_compare(const struct intrusion *a, const struct intrusion *b)
+{
+	cr_assert_eq(a->cgroup_id, b->cgroup_id);
+	cr_assert_eq(a->knob, b->knob);
+	cr_assert_eq(a->writer.kind, b->writer.kind);
+	cr_assert_eq(a->writer.pid, b->writer.pid);
+	cr_assert_str_eq(a->writer.comm, b->writer.comm);
 }
 
 static void target_compare(const struct target *a, const struct target *b)
@@ -486,6 +506,7 @@ static void target_compare(const struct target *a, const struct target *b)
 	cr_assert_str_eq(a->path, b->path);
 	cr_assert_str_eq(a->unit, b->unit);
 	cr_assert_eq(memcmp(a->values, b->values, sizeof(a->values)), 0);
+	cr_assert_eq(memcmp(a->written, b->written, sizeof(a->written)), 0);
 }
 
 /* Fields one by one where there is padding, whole where there is none. */
@@ -516,19 +537,26 @@ static void observation_compare(const struct observation *a, const struct observ
 	}
 	for (uint32_t i = 0; i < a->n_targets; i++)
 		target_compare(&a->targets[i], &b->targets[i]);
+	cr_assert_eq(a->n_intrusions, b->n_intrusions);
+	for (uint32_t i = 0; i < a->n_intrusions; i++)
+		intrusion_compare(&a->intrusions[i], &b->intrusions[i]);
 }
 
 Test(record_property, an_observation_comes_back_from_its_json_as_it_was)
 {
 	struct model_reading readings[2];
 	struct target targets[6];
+	struct intrusion intrusions[4];
 	uint64_t random = 42;
 	struct arena arena;
 	struct err e = { 0 };
 
 	arena_init(&arena);
 	for (int i = 0; i < 500; i++) {
-		struct observation now = { .n_models = 2, .models = readings, .targets = targets };
+		struct observation now = { .n_models = 2,
+					   .models = readings,
+					   .targets = targets,
+					   .intrusions = intrusions };
 		struct observation *back = NULL;
 
 		memset(readings, 0, sizeof(readings));
