@@ -23,7 +23,7 @@ struct trial {
 	struct policy policy;
 	struct model model;
 	struct origins origins;
-	struct arena places, scratch;
+	struct arena scratch;
 	struct host_facts facts;
 	struct findings findings;
 	struct source source;
@@ -43,7 +43,6 @@ static void trial_open(struct trial *t, const char *text, size_t length)
 static void trial_close(struct trial *t)
 {
 	arena_fini(&t->policy.arena);
-	arena_fini(&t->places);
 	arena_fini(&t->scratch);
 	findings_fini(&t->findings);
 }
@@ -51,7 +50,6 @@ static void trial_close(struct trial *t)
 static struct reading_room trial_room(struct trial *t)
 {
 	return (struct reading_room){ .keep = &t->policy.arena,
-				      .places = &t->places,
 				      .scratch = &t->scratch,
 				      .facts = &t->facts,
 				      .host = &t->policy.host };

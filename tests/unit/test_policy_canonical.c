@@ -91,7 +91,7 @@ Test(policy_canonical, comes_back_to_the_byte_with_the_same_digest)
 	cr_expect_eq(again->n_models, p->n_models);
 	cr_expect_str_eq(again->models[0].contract.inputs[1].shape, "[any, 3, 224, 224]");
 	cr_expect_eq(again->models[0].contract.depends_on[0].timeout_ns, 20 * NSEC_PER_MSEC);
-	cr_expect_eq(again->models[0].preemption.may, 1u << CLASS_BATCH | 1u << CLASS_EXPERIMENT);
+	cr_expect_eq(again->models[0].preemption.may, 1u << CLASS_STANDARD | 1u << CLASS_BATCH);
 	cr_expect_eq(again->models[0].checks[0].command.n, 3);
 	cr_expect_eq(again->models[0].values[KNOB_CPU_MAX], VALUE_MAX);
 	cr_expect_eq(again->models[0].values[KNOB_CPU_WEIGHT], MISSING);

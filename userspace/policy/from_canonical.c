@@ -17,7 +17,7 @@ struct way_back {
 	struct policy *policy;
 	struct origins *origins; /* one for each model */
 	struct findings findings;
-	struct arena scratch, places;
+	struct arena scratch;
 };
 
 /* ---- JSON to nodes ------------------------------------------------------------------------- */
@@ -119,7 +119,6 @@ static int part_open(struct way_back *w, const char *part, const json_t *json, s
 static struct reading_room room_for(struct way_back *w)
 {
 	return (struct reading_room){ .keep = &w->policy->arena,
-				      .places = &w->places,
 				      .scratch = &w->scratch,
 				      .facts = w->facts,
 				      .host = &w->policy->host,
@@ -172,7 +171,7 @@ static int models_take(struct way_back *w, json_t *models, struct err *e)
 		return err_say(e, -EINVAL, "it holds %zu models; at most %d are governed", n,
 			       POLICY_MAX_MODELS);
 	w->policy->models = arena_new(&w->policy->arena, struct model, n + 1);
-	w->origins = arena_new(&w->places, struct origins, n + 1);
+	w->origins = arena_new(&w->findings.arena, struct origins, n + 1);
 	if (!w->policy->models || !w->origins)
 		return err_set(e, -ENOMEM, "read %zu models", n);
 	json_object_foreach(models, name, each) {
@@ -199,6 +198,18 @@ static int name_compare(const void *a, const void *b)
 	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
 }
 
+/* There are no lines: the model is said, and every key is there. */
+static bool part_find(void *context, uint32_t model, const char *path, struct place *ret_place)
+{
+	struct way_back *w = context;
+	const char *part = model == HOST_MODEL ? "host"
+					       : arena_printf(&w->findings.arena, "model %s",
+							      w->policy->models[model].name);
+
+	*ret_place = (struct place){ .file = part ? part : "a model" };
+	return true;
+}
+
 static int policy_take(struct way_back *w, const json_t *whole, struct err *e)
 {
 	const char *version = json_string_value(json_object_get(whole, "apiVersion"));
@@ -214,7 +225,9 @@ static int policy_take(struct way_back *w, const json_t *whole, struct err *e)
 		return err_set(e, -ENOMEM, "read the host's settings");
 	int r = models_take(w, models, e);
 
-	if (r == 0 && policy_check(w->policy, w->origins, w->facts, &w->findings) < 0)
+	const struct locator where = { part_find, w };
+
+	if (r == 0 && policy_check(w->policy, w->origins, &where, w->facts, &w->findings) < 0)
 		r = err_set(e, -ENOMEM, "check the policy");
 	if (r == 0)
 		r = findings_tell(w, e);
@@ -265,13 +278,11 @@ int policy_from_canonical(const char *text, size_t length, const struct host_fac
 		return err_set(e, -ENOMEM, "read a canonical policy");
 	arena_init(&w.policy->arena);
 	arena_init(&w.scratch);
-	arena_init(&w.places);
 	findings_init(&w.findings);
 
 	int r = text_take(&w, text, length, e);
 
 	arena_fini(&w.scratch);
-	arena_fini(&w.places);
 	findings_fini(&w.findings);
 	if (r == 0)
 		*ret_policy = TAKE_PTR(w.policy);

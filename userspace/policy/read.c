@@ -360,35 +360,6 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 	return result == -ENOMEM ? result : 0;
 }
 
-static void origin_keep(struct reader *r, const char *path, struct place *ret_place)
-{
-	const struct node *n = tree_find(&r->tree, path);
-
-	if (n)
-		*ret_place = tree_place(&r->tree, n, r->room->places);
-}
-
-/* Where each name that was taken stands; refused ones are not in names. */
-static void origins_list(struct reader *r, const char *path, const char *const *names,
-			 unsigned int n_names, struct place *ret_places)
-{
-	const struct node *list = tree_find(&r->tree, path);
-	unsigned int at = 0;
-
-	for (const struct node *n = list ? list->first : NULL; n && at < n_names; n = n->next)
-		if (n->text && strcmp(n->text, names[at]) == 0)
-			ret_places[at++] = tree_place(&r->tree, n, r->room->places);
-}
-
-static void origins_keep(struct reader *r, const struct model *m, struct origins *ret_origins)
-{
-	origin_keep(r, "resources.cpu.reserved", &ret_origins->reserved);
-	origin_keep(r, "resources.cpu.floor", &ret_origins->floor);
-	origin_keep(r, "resources.memory.min", &ret_origins->memory_min);
-	origins_list(r, "match.units", m->units, m->n_units, ret_origins->units);
-	origins_list(r, "match.cgroups", m->cgroups, m->n_cgroups, ret_origins->cgroups);
-}
-
 int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 		    struct model *ret_model, struct origins *ret_origins)
 {
@@ -403,8 +374,8 @@ int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 		m->name = name;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
-	model_check(&r.tree, room->host, room->facts, name, m);
-	origins_keep(&r, m, ret_origins);
+	model_name_check(&r.tree, name, m);
+	ret_origins->has_floor = tree_find(&r.tree, "resources.cpu.floor") != NULL;
 	return 0;
 }
 
@@ -415,6 +386,8 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	int result = text_open(&r, s);
 
 	*ret_model = (struct model){ 0 };
+	fields_default(key_rows(MANIFEST_MODEL), MANIFEST_MODEL,
+		       ret_model); /* also when unreadable */
 	*ret_origins = (struct origins){ 0 };
 	ret_model->name = name;
 	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */

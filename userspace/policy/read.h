@@ -9,15 +9,13 @@
 #include "source.h"
 #include "tree.h"
 
-/* Where values that are compared between manifests stood; file is NULL for a key not given. */
+/* What the values do not show: where they came from. */
 struct origins {
-	struct place reserved, floor, memory_min;
-	struct place units[MAX_MATCHES], cgroups[MAX_MATCHES];
+	bool has_floor; /* resources.cpu.floor was said, else it is a default that may shrink */
 };
 
 struct reading_room {
 	struct arena *keep;    /* strings of the policy */
-	struct arena *places;  /* strings of origins */
 	struct arena *scratch; /* empty again for the next file */
 	const struct host_facts *facts;
 	const struct host_policy *host; /* read before the models */

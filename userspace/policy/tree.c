@@ -474,18 +474,31 @@ void tree_close(struct tree *t)
 	t->document = t->parser = t->diagnosis = NULL;
 }
 
+static const struct node *item_find(const struct node *list, unsigned long index)
+{
+	const struct node *n = list->kind == NODE_LIST ? list->first : NULL;
+
+	while (n && index-- > 0)
+		n = n->next;
+	return n;
+}
+
 const struct node *tree_find(const struct tree *t, const char *path)
 {
 	const struct node *n = t->root;
 
 	while (n && *path) {
-		size_t length = strcspn(path, ".");
+		size_t length = strcspn(path, ".[");
 
-		for (n = n->first; n; n = n->next)
-			if (n->key && strncmp(n->key->text, path, length) == 0 &&
+		for (n = n->kind == NODE_GROUP ? n->first : NULL; n; n = n->next)
+			if (strncmp(n->key->text, path, length) == 0 &&
 			    n->key->text[length] == '\0')
 				break;
-		path += length + (path[length] == '.');
+		path += length;
+		if (n && *path == '[')
+			n = item_find(n, strtoul(path + 1, (char **)&path, 10));
+		path += *path == ']';
+		path += *path == '.';
 	}
 	return n;
 }

@@ -46,7 +46,7 @@ struct tree {
 int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree);
 void tree_close(struct tree *t);
 
-/* The node at a dotted path of keys ("resources.cpu.max"), or NULL. */
+/* The node at a path of keys and items ("resources.cpu.max", "objectives[1].budget"), or NULL. */
 const struct node *tree_find(const struct tree *t, const char *path);
 
 /* Where the node is: of a key or a value its text, of a list or group its key or first item. */
