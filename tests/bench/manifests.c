@@ -29,8 +29,8 @@
 /* ---- writing manifests -------------------------------------------------------------------------
  */
 
-/* One key of a group in two spellings that mean the same. %1$u: the model; %2$u, %3$u: the ones
- * that it calls. */
+/* One key of a group in two spellings that mean the same. ~m: the model, ~n: its number, ~a ~b:
+ * whom it calls. */
 struct line {
 	const char *spellings[SPELLINGS];
 };
@@ -53,26 +53,16 @@ struct section {
  */
 static const struct section sections[] = {
 	{ "match:",
-	  { { { "  units: [m%1$04u.service, m%1$04u-helper.service]",
-		"  'units' : ['m%1$04u.service',\n"
-		"    m%1$04u-helper.service]" } },
-	    { { "  cgroups: [/models.slice/m%1$04u/worker-*]",
-		"  cgroups:\n  - /models.slice/m%1$04u/worker-*" } },
-	    { { "  containers: [m%1$04u, app=m%1$04u]",
-		"  containers:\n    - m%1$04u\n    - \"app=m%1$04u\"" } } } },
-	{ "objectives:",
-	  { { { "  - { indicator: request_latency, quantile: p99, budget: 5s, window: 60s }\n"
-		"  - { indicator: runqueue_wait, quantile: p99, budget: 5ms }\n"
-		"  - { indicator: memory_stall, budget: 2%% }",
-		"- window: 1min\n  budget: 5000ms # as before\n  quantile: p99\n  indicator: "
-		"request_latency\n"
-		"- { budget: 5000us, quantile: 'p99', window: 10s, indicator: runqueue_wait }\n"
-		"- budget: 2.0%%\n  indicator: memory_stall" } } } },
+	  { { { "  units: [~m.service, ~m-helper.service]", "  'units' : ['~m.service',\n"
+							    "    ~m-helper.service]" } },
+	    { { "  cgroups: [/models.slice/~m/worker-*]",
+		"  cgroups:\n  - /models.slice/~m/worker-*" } },
+	    { { "  containers: [~m, app=~m]", "  containers:\n    - ~m\n    - \"app=~m\"" } } } },
 	{ "resources:",
-	  { SAME("  class: critical"),
+	  { SAME("  class: standard"),
 	    SAME("  priority: 5"),
-	    { { "  cpu: { reserved: 0.05cpu, max: none, floor: 0.05%% }",
-		"  cpu: { floor: 0.05%%,\n    max: none, reserved: 0.05cpu }" } },
+	    { { "  cpu: { reserved: 0.05cpu, max: none, floor: 0.05% }",
+		"  cpu: { floor: 0.05%,\n    max: none, reserved: 0.05cpu }" } },
 	    { { "  memory: { min: 16MiB, low: 64MiB, high: none, max: 2GiB }",
 		"  memory:\n    max: 2048MiB\n    min: 16384KiB\n    high: none\n    low: "
 		"65536KiB" } },
@@ -81,33 +71,32 @@ static const struct section sections[] = {
 	    { { "  cpuset: { cpus: \"0-3,8\" }", "  cpuset:\n    cpus: '0-3,8'" } },
 	    { { "  concurrency: { max: 32, queue: 64 }",
 		"  concurrency: { queue: 64, max: 32 }" } },
-	    { { "  cache: [ /srv/models/m%1$04u/*.bin ]",
-		"  cache: ['/srv/models/m%1$04u/*.bin']" } } } },
+	    { { "  cache: [ /srv/models/~m/*.bin ]", "  cache: ['/srv/models/~m/*.bin']" } } } },
 	{ "preemption:",
-	  { { { "  may: [batch, experiment]", "  may: [experiment, batch]" } },
-	    { { "  by: []", "  by: [ ]" } },
-	    { { "  arm: [weight, cap]", "  arm: [cap, weight]" } } } },
+	  { { { "  may: [standard, batch]", "  may: [batch, standard]" } },
+	    { { "  by: [critical, standard]", "  by: [standard, critical]" } },
+	    { { "  how: [weight, cap]", "  how: [cap, weight]" } } } },
 	{ "checks:",
-	  { { { "  - name: smoke\n    command: [/usr/lib/m%1$04u/smoke, --once, 'a b']\n    "
+	  { { { "  - name: smoke\n    command: [/usr/lib/~m/smoke, --once, 'a b']\n    "
 		"samples: 50\n"
 		"    timeout: 10s\n    limits: { p99: 80ms, throughput: 20, cpu: 1.5cpu, memory: "
 		"1GiB }",
 		"- limits: { memory: 1024MiB, cpu: 1.50cpu, throughput: 20, p99: 80000us }\n  "
 		"timeout: 10000ms\n"
-		"  samples: 50\n  command: ['/usr/lib/m%1$04u/smoke', '--once', \"a b\"]\n  name: "
+		"  samples: 50\n  command: ['/usr/lib/~m/smoke', '--once', \"a b\"]\n  name: "
 		"smoke" } } } },
 };
 
 static const struct line metadata[] = {
-	SAME("  name: m%1$04u"),
-	{ { "  version: 5.3.%1$u", "  version: '5.3.%1$u'" } },
-	SAME("  owner: team-%1$u@example.org"),
+	SAME("  name: ~m"),
+	{ { "  version: 5.3.~n", "  version: '5.3.~n'" } },
+	SAME("  owner: team-~n@example.org"),
 	{ { "  owners: [vera, '@vision']", "  owners:\n    - vera\n    - \"@vision\"" } },
-	SAME("  contacts: [oncall-%1$u@example.org]"),
-	{ { "  description: reads scanned letters of kind %1$u",
-	    "  description: \"reads scanned letters of kind %1$u\"" } },
-	{ { "  labels: { team: vision, tier: gold, cost/center: k%1$u }",
-	    "  labels:\n    tier: gold\n    cost/center: k%1$u\n    team: vision" } },
+	SAME("  contacts: [oncall-~n@example.org]"),
+	{ { "  description: reads scanned letters of kind ~n",
+	    "  description: \"reads scanned letters of kind ~n\"" } },
+	{ { "  labels: { team: vision, tier: gold, cost/center: k~n }",
+	    "  labels:\n    tier: gold\n    cost/center: k~n\n    team: vision" } },
 };
 
 static const struct line contract[] = {
@@ -125,7 +114,8 @@ static const struct line contract[] = {
 	    "  degraded: { maxDelay: 0.1s, signal: file }" } },
 };
 
-/* By layer; the lowest calls nobody. Chosen so that nothing is to be said about any of it. */
+/* What depends on the layer, the lowest last: it calls nobody. Chosen so that nothing is to be said
+ * about it. */
 static const struct line latencies[LAYERS] = {
 	{ { "  latency: { expected: 190ms, timeout: 2100ms }",
 	    "  latency: { timeout: 2.1s, expected: 190ms }" } },
@@ -139,15 +129,38 @@ static const struct line retries[LAYERS] = {
 	SAME("  retries: { max: 0 }"),
 	SAME("  retries: { max: 0 }"),
 	SAME("  retries: { max: 0 }"),
-	{ { "  retries: { max: 1, backoff: 5ms, maxBackoff: 1s, budget: 10%% }",
-	    "  retries: { budget: 10%%, maxBackoff: 1000ms, backoff: 5ms, max: 1 }" } },
-	{ { "  retries: { max: 1, backoff: 5ms, maxBackoff: 1s, budget: 10%% }",
-	    "  retries:\n    maxBackoff: 1s\n    backoff: 5ms\n    budget: 10%%\n    max: 1" } },
+	{ { "  retries: { max: 1, backoff: 5ms, maxBackoff: 1s, budget: 10% }",
+	    "  retries: { budget: 10%, maxBackoff: 1000ms, backoff: 5ms, max: 1 }" } },
+	{ { "  retries: { max: 1, backoff: 5ms, maxBackoff: 1s, budget: 10% }",
+	    "  retries:\n    maxBackoff: 1s\n    backoff: 5ms\n    budget: 10%\n    max: 1" } },
 };
-static const struct line calls = {
-	{ "  dependsOn: [ { model: m%2$04u, timeout: 20ms }, { model: m%3$04u } ]",
-	  "  dependsOn:\n    - timeout: 20ms\n      model: m%2$04u\n    - model: m%3$04u" }
-};
+#define CALLS(timeout)                                                                             \
+	{                                                                                          \
+		{                                                                                  \
+			"  dependsOn: [ { model: ~a, timeout: " timeout " }, { model: ~b } ]",     \
+				"  dependsOn:\n    - timeout: " timeout                            \
+				"\n      model: ~a\n    - model: ~b"                               \
+		}                                                                                  \
+	}
+static const struct line calls[LAYERS - 1] = { CALLS("1s"), CALLS("450ms"), CALLS("100ms"),
+					       CALLS("20ms") };
+#define OBJECTIVES(budget)                                                                         \
+	{                                                                                          \
+		{                                                                                  \
+			"  - { indicator: request_latency, quantile: p99, budget: " budget         \
+			", window: 60s }\n"                                                        \
+			"  - { indicator: runqueue_wait, quantile: p99, budget: 5ms }\n"           \
+			"  - { indicator: memory_stall, budget: 2% }",                             \
+				"- window: 1min\n  budget: " budget                                \
+				" # as before\n  quantile: p99\n  indicator: request_latency\n"    \
+				"- { budget: 5000us, quantile: 'p99', window: 10s, indicator: "    \
+				"runqueue_wait }\n"                                                \
+				"- budget: 2.0%\n  indicator: memory_stall"                        \
+		}                                                                                  \
+	}
+static const struct line objectives[LAYERS] = { OBJECTIVES("350ms"), OBJECTIVES("170ms"),
+						OBJECTIVES("80ms"), OBJECTIVES("35ms"),
+						OBJECTIVES("15ms") };
 
 /* Which of the possible files to write. */
 struct style {
@@ -179,6 +192,20 @@ struct writing {
 	unsigned int model, callees[2];
 };
 
+static void text_write(const struct writing *w, const char *text)
+{
+	for (; *text; text++) {
+		if (*text != '~')
+			fputc(*text, w->out);
+		else if (*++text == 'm')
+			fprintf(w->out, "m%04u", w->model);
+		else if (*text == 'n')
+			fprintf(w->out, "%u", w->model);
+		else
+			fprintf(w->out, "m%04u", w->callees[*text == 'b']);
+	}
+}
+
 static void line_write(const struct writing *w, const struct line *line)
 {
 	unsigned int spelling = w->style->is_shuffled ? style_random(w->style, SPELLINGS) : 0;
@@ -186,11 +213,7 @@ static void line_write(const struct writing *w, const struct line *line)
 	if (w->style->is_shuffled && style_random(w->style, 4) == 0)
 		fprintf(w->out, "# a remark: { that: [means, nothing] } %u\n\n",
 			style_random(w->style, 1000));
-#pragma GCC diagnostic push
-#pragma GCC diagnostic ignored "-Wformat-nonliteral"
-#pragma GCC diagnostic ignored "-Wformat-extra-args"
-	fprintf(w->out, line->spellings[spelling], w->model, w->callees[0], w->callees[1]);
-#pragma GCC diagnostic pop
+	text_write(w, line->spellings[spelling]);
 	fputc('\n', w->out);
 }
 
@@ -215,7 +238,7 @@ static void contract_write(const struct writing *w, unsigned int layer)
 	lines[n++] = &latencies[layer];
 	lines[n++] = &retries[layer];
 	if (layer + 1 < LAYERS)
-		lines[n++] = &calls;
+		lines[n++] = &calls[layer];
 	lines_write(w, "contract:", lines, n);
 }
 
@@ -236,18 +259,23 @@ static void section_write(const struct writing *w, unsigned int at, unsigned int
 	} else if (at == ARRAY_SIZE(sections) + 1) {
 		contract_write(w, layer);
 	} else {
-		fputs(at == ARRAY_SIZE(sections) + 2 ? "apiVersion: modelgov/v1\n"
-		      : at == ARRAY_SIZE(sections) + 3
-			      ? "kind: Model\n"
-			      : "rollback: systemctl start the one before\n",
-		      w->out);
+		const struct line *all = &objectives[layer];
+
+		if (at == ARRAY_SIZE(sections) + 5)
+			lines_write(w, "objectives:", &all, 1);
+		else
+			fputs(at == ARRAY_SIZE(sections) + 2 ? "apiVersion: modelgov/v1\n"
+			      : at == ARRAY_SIZE(sections) + 3
+				      ? "kind: Model\n"
+				      : "rollback: systemctl start the one before\n",
+			      w->out);
 	}
 }
 
 static int manifest_write(const char *folder, unsigned int model, unsigned int n_models,
 			  struct style *style)
 {
-	unsigned int order[ARRAY_SIZE(sections) + 5], layer = model % LAYERS;
+	unsigned int order[ARRAY_SIZE(sections) + 6], layer = model % LAYERS;
 	char path[PATH_MAX];
 
 	snprintf(path, sizeof(path), "%s/models.d/m%04u.yaml", folder, model);
