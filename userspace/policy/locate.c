@@ -35,6 +35,16 @@ void locations_fini(struct locations *l)
 	arena_fini(&l->places);
 }
 
+static void template_take(struct locations *l)
+{
+	const struct node *n = tree_find(&l->tree, "metadata.template");
+	const struct template *t =
+		n && n->kind == NODE_VALUE ? template_find(l->templates, n->text) : NULL;
+
+	if (t && !t->is_broken)
+		(void)template_inherit(&l->tree, t); /* when memory is short: the place is a group */
+}
+
 /* False when it cannot be read any more. The one that was looked into last is still open. */
 static bool file_open(struct locations *l, const struct manifest_file *file)
 {
@@ -51,6 +61,8 @@ static bool file_open(struct locations *l, const struct manifest_file *file)
 	};
 	if (text_check(&l->text) < 0 || tree_open(&l->text, &l->scratch, &l->tree) < 0)
 		l->tree.root = NULL;
+	else
+		template_take(l);
 	return l->tree.root != NULL;
 }
 

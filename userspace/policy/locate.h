@@ -16,6 +16,7 @@ struct locations {
 	const struct policy_source *source;
 	const struct manifest_file *host;    /* NULL: there is no modelgov.yaml */
 	const struct manifest_file **models; /* by index in the policy */
+	const struct templates *templates;   /* that they inherit from; open as long */
 	/* the file that was looked into last */
 	const struct manifest_file *open;
 	struct tree tree;
