@@ -7,6 +7,7 @@
 #include "check.h"
 #include "keys.h"
 #include "read.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -261,8 +262,8 @@ static int text_take(struct way_back *w, const char *text, size_t length, struct
 	json_t *whole = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
 
 	if (!whole)
-		return err_say(e, -EINVAL, "it is not JSON: %s, at byte %d", error.text,
-			       error.position);
+		return err_say(e, -EINVAL, "it is not JSON: %s, at byte %d",
+			       text_quote(&w->scratch, error.text), error.position);
 	int r = policy_take(w, whole, e);
 
 	json_decref(whole);
