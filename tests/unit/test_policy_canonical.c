@@ -106,7 +106,7 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 	} cases[] = {
 		{ "", "it is not JSON" },
 		{ "[]", "version none" },
-		{ "{\"apiVersion\":\"modelgov/v2\"}", "version modelgov/v2; this program reads" },
+		{ "{\"apiVersion\":\"modelgov/v2\"}", "version 'modelgov/v2'; this program reads" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{}}", "it has no models" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{}}",
 		  "byte 36 is not what this version would write" },
@@ -121,13 +121,18 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{\"tik\":1},\"models\":{}}",
 		  "unknown key 'tik'; did you mean 'tick'?" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"host\":{},\"models\":{}}",
-		  "it is not JSON: duplicate" },
+		  "it is not JSON: 'duplicate" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
 		  "{\"name\":\"b\"},\"resources\":{\"class\":\"batch\"}}}}",
 		  "model a: error: metadata.name: 'b' is not" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
 		  "{\"name\":\"a\"}}}}",
 		  "model a: error: key 'resources' is missing" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{\"mode\":\"\\u001b[31m\"},"
+		  "\"models\":{}}",
+		  "host: error: holds control or invisible characters" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"o\\r\":{}}}",
+		  "model 'o\\x0d': error: " },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":[[[[[[[[[[[[[[[[[["
 		  "[[]]]]]]]]]]]]]]]]]]]]}}",
 		  "model a: error: is not a group of keys" },

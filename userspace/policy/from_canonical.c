@@ -6,6 +6,7 @@
 #include "canonical.h"
 #include "check.h"
 #include "keys.h"
+#include "names.h"
 #include "read.h"
 #include "text.h"
 
@@ -42,6 +43,13 @@ static const char *scalar_text(struct arena *arena, const json_t *json)
 	}
 }
 
+/* JSON's escapes can spell what a manifest may not hold. */
+static bool is_hidden(const json_t *json)
+{
+	return json_is_string(json) &&
+	       text_is_hidden(json_string_value(json), json_string_length(json));
+}
+
 static int list_build(struct arena *arena, const json_t *json, unsigned int depth,
 		      struct node **end)
 {
@@ -64,6 +72,8 @@ static int group_build(struct arena *arena, const json_t *json, unsigned int dep
 	json_object_foreach((json_t *)json, name, value) {
 		struct node *key = arena_new(arena, struct node, 1);
 
+		if (text_is_hidden(name, strlen(name)))
+			return -EILSEQ;
 		if (!key)
 			return -ENOMEM;
 		key->text = arena_strdup(arena, name);
@@ -93,6 +103,8 @@ static int node_build(struct arena *arena, const json_t *json, struct node *key,
 		n->kind = NODE_LIST;
 		return list_build(arena, json, depth, &n->first);
 	}
+	if (is_hidden(json))
+		return -EILSEQ;
 	n->text = scalar_text(arena, json);
 	return n->text ? 0 : -ENOMEM;
 }
@@ -114,6 +126,8 @@ static int part_open(struct way_back *w, const char *part, const json_t *json, s
 
 	if (r == -EINVAL)
 		source_error(s, 0, 0, 0, "is nested more than %d levels deep", MAX_DEPTH);
+	if (r == -EILSEQ)
+		source_error(s, 0, 0, 0, "holds control or invisible characters");
 	return r;
 }
 
@@ -139,11 +153,18 @@ static int host_take(struct way_back *w, const json_t *json)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* "model ocr", as findings show it. */
+static const char *part_name(struct way_back *w, const char *name)
+{
+	return arena_printf(&w->findings.arena, "model %s",
+			    name_is_model(name) ? name : text_quote(&w->scratch, name));
+}
+
 static int model_take(struct way_back *w, const char *name, const json_t *json)
 {
 	struct reading_room room = room_for(w);
 	struct model *m = &w->policy->models[w->policy->n_models];
-	const char *part = arena_printf(&w->findings.arena, "model %s", name);
+	const char *part = part_name(w, name);
 	struct source s;
 	struct tree t;
 
@@ -177,7 +198,7 @@ static int models_take(struct way_back *w, json_t *models, struct err *e)
 		return err_set(e, -ENOMEM, "read %zu models", n);
 	json_object_foreach(models, name, each) {
 		if (model_take(w, name, each) < 0)
-			return err_set(e, -ENOMEM, "read model %s", name);
+			return err_set(e, -ENOMEM, "read the models");
 	}
 	return 0;
 }
@@ -203,9 +224,8 @@ static int name_compare(const void *a, const void *b)
 static bool part_find(void *context, uint32_t model, const char *path, struct place *ret_place)
 {
 	struct way_back *w = context;
-	const char *part = model == HOST_MODEL ? "host"
-					       : arena_printf(&w->findings.arena, "model %s",
-							      w->policy->models[model].name);
+	const char *part =
+		model == HOST_MODEL ? "host" : part_name(w, w->policy->models[model].name);
 
 	*ret_place = (struct place){ .file = part ? part : "a model" };
 	return true;
@@ -217,9 +237,8 @@ static int policy_take(struct way_back *w, const json_t *whole, struct err *e)
 	json_t *models = json_object_get(whole, "models");
 
 	if (!version || strcmp(version, API_VERSION) != 0)
-		return err_say(e, -EINVAL,
-			       "it is of version %.32s; this program reads " API_VERSION,
-			       version ? version : "none");
+		return err_say(e, -EINVAL, "it is of version %s; this program reads " API_VERSION,
+			       version ? text_quote(&w->scratch, version) : "none");
 	if (!json_is_object(models))
 		return err_say(e, -EINVAL, "it has no models");
 	if (host_take(w, json_object_get(whole, "host")) < 0)
