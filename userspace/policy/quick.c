@@ -219,8 +219,9 @@ static struct node *collection_read(struct quick *q, unsigned int depth)
 		blanks_skip(q);
 		if (*q->at == closing)
 			break;
-		if (*q->at++ != ',')
+		if (*q->at != ',')
 			return NULL;
+		q->at++;
 		blanks_skip(q);
 		if (*q->at == closing) /* a comma at the end */
 			return NULL;
@@ -245,8 +246,10 @@ static struct node *inline_read(struct quick *q, unsigned int depth)
 			 : *q->at == '\'' || *q->at == '"' ? quoted_read(q)
 							   : plain_read(q, false);
 
+	if (!n || depth > MAX_DEPTH)
+		return NULL;
 	blanks_skip(q);
-	if (!n || depth > MAX_DEPTH || !is_at_end(q))
+	if (!is_at_end(q))
 		return NULL;
 	line_skip(q);
 	return n;
