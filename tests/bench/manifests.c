@@ -144,23 +144,15 @@ static const struct line retries[LAYERS] = {
 	}
 static const struct line calls[LAYERS - 1] = { CALLS("1s"), CALLS("450ms"), CALLS("100ms"),
 					       CALLS("20ms") };
-#define OBJECTIVES(budget)                                                                         \
-	{                                                                                          \
-		{                                                                                  \
-			"  - { indicator: request_latency, quantile: p99, budget: " budget         \
-			", window: 60s }\n"                                                        \
-			"  - { indicator: runqueue_wait, quantile: p99, budget: 5ms }\n"           \
-			"  - { indicator: memory_stall, budget: 2% }",                             \
-				"- window: 1min\n  budget: " budget                                \
-				" # as before\n  quantile: p99\n  indicator: request_latency\n"    \
-				"- { budget: 5000us, quantile: 'p99', window: 10s, indicator: "    \
-				"runqueue_wait }\n"                                                \
-				"- budget: 2.0%\n  indicator: memory_stall"                        \
-		}                                                                                  \
-	}
-static const struct line objectives[LAYERS] = { OBJECTIVES("350ms"), OBJECTIVES("170ms"),
-						OBJECTIVES("80ms"), OBJECTIVES("35ms"),
-						OBJECTIVES("15ms") };
+static const struct line objectives = {
+	{ "  - { indicator: runqueue_wait, quantile: p99, budget: 5ms }\n"
+	  "  - { indicator: runqueue_wait, quantile: p99.9, budget: 20ms, window: 60s }\n"
+	  "  - { indicator: memory_stall, budget: 2% }",
+	  "- { budget: 5000us, quantile: 'p99', window: 10s, indicator: runqueue_wait }\n"
+	  "- window: 1min\n  budget: 20ms # as before\n  quantile: p99.9\n  indicator: "
+	  "runqueue_wait\n"
+	  "- budget: 2.0%\n  indicator: memory_stall" }
+};
 
 /* Which of the possible files to write. */
 struct style {
@@ -259,7 +251,7 @@ static void section_write(const struct writing *w, unsigned int at, unsigned int
 	} else if (at == ARRAY_SIZE(sections) + 1) {
 		contract_write(w, layer);
 	} else {
-		const struct line *all = &objectives[layer];
+		const struct line *all = &objectives;
 
 		if (at == ARRAY_SIZE(sections) + 5)
 			lines_write(w, "objectives:", &all, 1);

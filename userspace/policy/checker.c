@@ -131,6 +131,13 @@ bool check_is_set(const struct checker *c, uint32_t model, const char *path)
 	return c->where->find(c->where->context, model, path, &place);
 }
 
+bool check_is_own(const struct checker *c, uint32_t model, const char *path)
+{
+	struct place place = { 0 };
+
+	return c->where->find(c->where->context, model, path, &place) && !place.via;
+}
+
 /* ---- sums ---------------------------------------------------------------------------------- */
 
 uint64_t sum_of(uint64_t a, uint64_t b)

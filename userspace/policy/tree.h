@@ -38,6 +38,7 @@ struct tree {
 	struct arena *arena;
 	char *buffer; /* where values are decoded, buffer_bytes long */
 	size_t buffer_bytes;
+	const struct node *last_key;         /* that was built, while it is built */
 	bool has_alias, has_tag;             /* each is said once: one comes with many */
 	void *diagnosis, *parser, *document; /* tree.c's own */
 	const char
