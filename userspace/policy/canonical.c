@@ -12,9 +12,12 @@
 
 static json_t *group_to_json(const struct key *rows, enum manifest_kind manifest, const void *from);
 
-static json_t *number_to_json(uint64_t value)
+/* -1 is no VALUE_MAX: a number with sign knows no limit to be none. */
+static json_t *number_to_json(const struct key *k, uint64_t value)
 {
-	return value == VALUE_MAX ? json_string("none") : json_integer((json_int_t)(int64_t)value);
+	return value == VALUE_MAX && k->type != TYPE_INTEGER
+		       ? json_string("none")
+		       : json_integer((json_int_t)(int64_t)value);
 }
 
 static json_t *texts_to_json(const struct key *k, const void *from)
@@ -60,7 +63,7 @@ static json_t *shape_to_json(const char *text)
 
 	for (const char *at = text; (at += strspn(at, "[], "), *at); at += strcspn(at, "], ")) {
 		uint64_t size = strtoull(at, NULL, 10);
-		json_t *item = size ? number_to_json(size) : json_string("any");
+		json_t *item = size ? json_integer((json_int_t)size) : json_string("any");
 
 		if (json_array_append_new(list, item) < 0)
 			return json_decref(list), NULL;
@@ -104,7 +107,7 @@ static json_t *value_to_json(const struct key *k, enum manifest_kind manifest, c
 	case TYPE_BOOL:
 		return json_boolean(field_number(k, from));
 	default:
-		return number_to_json(field_number(k, from));
+		return number_to_json(k, field_number(k, from));
 	}
 }
 
