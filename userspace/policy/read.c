@@ -399,35 +399,6 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 	return result == -ENOMEM ? result : 0;
 }
 
-static void origin_keep(struct reader *r, const char *path, struct place *ret_place)
-{
-	const struct node *n = tree_find(&r->tree, path);
-
-	if (n)
-		*ret_place = tree_place(&r->tree, n, r->room->places);
-}
-
-/* Where each name that was taken stands; refused ones are not in names. */
-static void origins_list(struct reader *r, const char *path, const char *const *names,
-			 unsigned int n_names, struct place *ret_places)
-{
-	const struct node *list = tree_find(&r->tree, path);
-	unsigned int at = 0;
-
-	for (const struct node *n = list ? list->first : NULL; n && at < n_names; n = n->next)
-		if (n->text && strcmp(n->text, names[at]) == 0)
-			ret_places[at++] = tree_place(&r->tree, n, r->room->places);
-}
-
-static void origins_keep(struct reader *r, const struct model *m, struct origins *ret_origins)
-{
-	origin_keep(r, "resources.cpu.reserved", &ret_origins->reserved);
-	origin_keep(r, "resources.cpu.floor", &ret_origins->floor);
-	origin_keep(r, "resources.memory.min", &ret_origins->memory_min);
-	origins_list(r, "match.units", m->units, m->n_units, ret_origins->units);
-	origins_list(r, "match.cgroups", m->cgroups, m->n_cgroups, ret_origins->cgroups);
-}
-
 /* ---- templates ----------------------------------------------------------------------------- */
 
 void template_close(struct template *t)
@@ -458,7 +429,7 @@ int template_read(struct reading_room *room, struct template *t, struct model *r
 	return result == -ENOMEM ? result : 0;
 }
 
-static const struct template *template_find(const struct templates *all, const char *name)
+const struct template *template_find(const struct templates *all, const char *name)
 {
 	for (unsigned int i = 0; all && i < all->n; i++)
 		if (strcmp(all->all[i].name, name) == 0)
@@ -479,10 +450,16 @@ static void template_report(struct reader *r, const struct node *n)
 		   list ? list : "");
 }
 
+int template_inherit(struct tree *t, const struct template *from)
+{
+	static const char *const headings[] = { "apiVersion", "kind", NULL };
+
+	return tree_inherit(t, &from->tree, headings, tree_find(t, "metadata.template"));
+}
+
 /* What the manifest's template says where it says nothing itself. */
 static int template_apply(struct reader *r)
 {
-	static const char *const headings[] = { "apiVersion", "kind", NULL };
 	const struct node *n = tree_find(&r->tree, "metadata.template");
 
 	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused || r->room->is_canonical)
@@ -495,7 +472,7 @@ static int template_apply(struct reader *r)
 	if (r->is_partial)
 		return 0;
 	r->template_file = arena_strdup(r->room->keep, t->source.file);
-	return r->template_file ? tree_inherit(&r->tree, &t->tree, headings, n) : -ENOMEM;
+	return r->template_file ? template_inherit(&r->tree, t) : -ENOMEM;
 }
 
 /* ---- models -------------------------------------------------------------------------------- */
@@ -516,9 +493,8 @@ int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 	m->given = r.given;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
-	if (!r.is_partial)
-		model_check(&r.tree, room->host, room->facts, name, m);
-	origins_keep(&r, m, ret_origins);
+	model_name_check(&r.tree, name, m);
+	ret_origins->has_floor = tree_find(&r.tree, "resources.cpu.floor") != NULL;
 	return 0;
 }
 
@@ -529,6 +505,8 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	int result = text_open(&r, s);
 
 	*ret_model = (struct model){ 0 };
+	fields_default(key_rows(MANIFEST_MODEL), MANIFEST_MODEL,
+		       ret_model); /* also when unreadable */
 	*ret_origins = (struct origins){ 0 };
 	ret_model->name = name;
 	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */

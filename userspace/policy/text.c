@@ -129,6 +129,11 @@ static void flaw_report(struct scan *at, enum flaw flaw, uint32_t character)
 static size_t character_check(struct scan *at, const char *s, size_t left)
 {
 	uint32_t c;
+
+	if (*s > '&' && *s < 0x7f) { /* nearly all of them */
+		at->column++;
+		return 1;
+	}
 	size_t size = utf8_decode(s, left, &c);
 
 	at->column++;

@@ -257,12 +257,12 @@ static bool cpus_mark(const char *text, bool *is_in)
 static const char *cpus_spell(const bool *is_in, struct arena *scratch)
 {
 	const char *text = "";
+	const bool *next;
 
-	for (unsigned int first = 0; first < MAX_CPUS && text; first++) {
-		unsigned int last = first;
+	for (unsigned int first = 0; text && (next = memchr(is_in + first, true, MAX_CPUS - first));
+	     first++) {
+		unsigned int last = first = (unsigned int)(next - is_in);
 
-		if (!is_in[first])
-			continue;
 		while (last + 1 < MAX_CPUS && is_in[last + 1])
 			last++;
 		text = last == first
