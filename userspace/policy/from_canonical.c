@@ -43,6 +43,13 @@ static const char *scalar_text(struct arena *arena, const json_t *json)
 	}
 }
 
+/* JSON's escapes can spell what a manifest may not hold. */
+static bool is_hidden(const json_t *json)
+{
+	return json_is_string(json) &&
+	       text_is_hidden(json_string_value(json), json_string_length(json));
+}
+
 static int list_build(struct arena *arena, const json_t *json, unsigned int depth,
 		      struct node **end)
 {
@@ -65,11 +72,11 @@ static int group_build(struct arena *arena, const json_t *json, unsigned int dep
 	json_object_foreach((json_t *)json, name, value) {
 		struct node *key = arena_new(arena, struct node, 1);
 
+		if (text_is_hidden(name, strlen(name)))
+			return -EILSEQ;
 		if (!key)
 			return -ENOMEM;
 		key->text = arena_strdup(arena, name);
-		if (text_is_hidden(name, strlen(name)))
-			return -EBADMSG;
 		int r = key->text ? node_build(arena, value, key, depth + 1, end) : -ENOMEM;
 
 		if (r < 0)
@@ -96,9 +103,9 @@ static int node_build(struct arena *arena, const json_t *json, struct node *key,
 		n->kind = NODE_LIST;
 		return list_build(arena, json, depth, &n->first);
 	}
+	if (is_hidden(json))
+		return -EILSEQ;
 	n->text = scalar_text(arena, json);
-	if (n->text && text_is_hidden(n->text, strlen(n->text)))
-		return -EBADMSG;
 	return n->text ? 0 : -ENOMEM;
 }
 
@@ -119,7 +126,7 @@ static int part_open(struct way_back *w, const char *part, const json_t *json, s
 
 	if (r == -EINVAL)
 		source_error(s, 0, 0, 0, "is nested more than %d levels deep", MAX_DEPTH);
-	if (r == -EBADMSG)
+	if (r == -EILSEQ)
 		source_error(s, 0, 0, 0, "holds control or invisible characters");
 	return r;
 }
@@ -161,11 +168,6 @@ static int model_take(struct way_back *w, const char *name, const json_t *json)
 	struct source s;
 	struct tree t;
 
-	if (!name_is_model(name)) {
-		finding_add_file(&w->findings, FINDING_ERROR, "models", "%s is not a name",
-				 text_quote(&w->scratch, name));
-		return 0;
-	}
 	name = arena_strdup(&w->policy->arena, name);
 	if (!part || !name)
 		return -ENOMEM;

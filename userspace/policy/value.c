@@ -138,14 +138,13 @@ static int number_parse_as(const struct reader *r, const struct key *k, const ch
 int number_read(struct reader *r, const struct scope *in, const struct key *k, const struct node *n)
 {
 	const char *digits = n->text + (*n->text == '-');
+	bool is_none = k->allows_none && strcmp(n->text, "none") == 0;
 	uint64_t value = VALUE_MAX;
-	int result = 0;
+	int result = is_none ? 0 : number_parse_as(r, k, n->text, &value);
 
-	if (!k->allows_none || strcmp(n->text, "none") != 0)
-		result = number_parse_as(r, k, n->text, &value);
 	if (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
 		result = -EINVAL; /* 010 is eight to some readers of YAML */
-	if (result == -ERANGE || (result == 0 && value != VALUE_MAX && !is_in_range(k, value)))
+	if (result == -ERANGE || (result == 0 && !is_none && !is_in_range(k, value)))
 		range_report(r, in, k, n);
 	else if (result < 0)
 		form_report(r, in, k, n);
