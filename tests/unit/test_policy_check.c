@@ -537,6 +537,32 @@ Test(policy_claim, a_model_may_match_one_cgroup_in_two_ways)
 	cr_expect_silence(&d);
 }
 
+/* The most that reading lets through: each model with 16 of all, and everything in everybody's way.
+ */
+Test(policy_check, the_largest_policy_is_judged_in_time)
+{
+	_cleanup_desk_ struct desk d;
+	uint64_t start = clock_monotonic_ns();
+
+	desk_open(&d);
+	for (int i = 0; i < POLICY_MAX_MODELS; i++) {
+		struct model *m = model_put(&d, arena_printf(&d.arena, "m%04d", i));
+
+		m->owner = "";
+		m->cpuset = "0-3";
+		for (int j = 0; j < MAX_ITEMS; j++) {
+			unit_match(m, arena_printf(&d.arena, "m%04d-%d.service", i, j));
+			cgroup_match(m, arena_printf(&d.arena, "/*/%d-%d-*", i, j));
+			calls(m, arena_printf(&d.arena, "n%04d-%d", i, j), 0);
+		}
+	}
+	judge(&d);
+	cr_expect_eq(d.findings.n, 2001);
+	cr_expect_str_eq(d.findings.all[2000].text, "further findings are not shown");
+	findings_sort(&d.findings);
+	cr_expect_lt(clock_monotonic_ns() - start, 20 * NSEC_PER_SEC);
+}
+
 /* ---- sums over the host -------------------------------------------------------------------- */
 
 Test(policy_check, reservations_leave_a_tenth_of_the_host)

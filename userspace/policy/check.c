@@ -387,6 +387,7 @@ static int everything_check(struct checker *c, const struct origins *origins)
 int policy_check(const struct policy *p, const struct origins *origins, const struct locator *where,
 		 const struct host_facts *facts, struct findings *f)
 {
+	unsigned int n_said = 0;
 	struct arena scratch;
 	struct checker c = {
 		.policy = p,
@@ -395,6 +396,7 @@ int policy_check(const struct policy *p, const struct origins *origins, const st
 		.findings = f,
 		.scratch = &scratch,
 		.is_whole = f->n_errors == 0,
+		.n_said = &n_said,
 	};
 
 	arena_init(&scratch);

@@ -15,8 +15,9 @@ struct checker {
 	const struct locator *where;
 	struct findings *findings;
 	struct arena *scratch;
-	bool is_whole;     /* every file could be read without errors */
-	uint32_t *by_name; /* indices of the models in the order of their names */
+	bool is_whole;        /* every file could be read without errors */
+	unsigned int *n_said; /* findings so far */
+	uint32_t *by_name;    /* indices of the models in the order of their names */
 };
 
 /* Index of the model of that name, or MODEL_NONE. */
