@@ -96,7 +96,8 @@ enum knob {
 	X(EXHAUSTED, "exhausted", "weights are at their end; more needs caps or another host")    \
 	X(SENSOR_GAP, "sensor_gap", "measurements are missing: hold")                             \
 	X(SENSOR_LOST, "sensor_lost", "measurements missing for long: back to feed-forward")      \
-	X(BUSY, "busy", "the last plan is still being carried out")
+	X(BUSY, "busy", "the last plan is still being carried out")                               \
+	X(EXPERIMENT_BUDGET, "experiment_budget", "its part of what all experiments together may use")
 
 enum reason {
 #define X(tag, name, meaning) REASON_##tag,
