@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Keeps experiments within the budget that all of them share (limits.experiments), as caps on cpu.max
- * and memory.max. Those that `modelgov run` and `attach` start live in a slice of their own, whose
- * limits act sets; here are those that are matched elsewhere, where no slice holds them together:
+ * Keeps experiments within the budget that all of them share (limits.experiments), as caps on
+ * cpu.max and memory.max. Those that `modelgov run` and `attach` start live in a slice of their
+ * own, whose limits act sets; here are those that are matched elsewhere, where no slice holds them
+ * together:
  *
  *   parts  = experiments with a match + 1 for all without one (the slice), if there are any
  *   cap    = budget / parts, shared evenly by the model's cgroups
