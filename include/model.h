@@ -37,7 +37,9 @@ enum model_class {
 	X(RUNQUEUE_WAIT, "runqueue_wait", "ns",                                                   \
 	  "time a runnable thread of the model waited for a CPU (sched_switch, BPF)")             \
 	X(MEMORY_STALL, "memory_stall", "permyriad",                                              \
-	  "share of time in which some thread waited for memory (PSI memory some)")
+	  "share of time in which some thread waited for memory (PSI memory some)")               \
+	X(REQUEST_LATENCY, "request_latency", "ns",                                               \
+	  "time from a request to its answer; declared, not measured by this version")
 
 enum indicator {
 #define X(tag, name, unit, meaning) INDICATOR_##tag,

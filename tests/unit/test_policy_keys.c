@@ -1,57 +1,59 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The key table is right in itself: each row has a group, a place, a default that parses, and the
- * reference page says what the table says.
+ * The key table is right in itself: each row has a field, a default that parses and an explanation,
+ * and the reference page says what the table says.
  */
+#include "policy/field.h"
 #include "policy/keys.h"
 #include "policy/text.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 
-static bool group_exists(const struct key *k)
-{
-	char path[64], wanted[64];
+static const enum manifest_kind kinds[] = { MANIFEST_HOST, MANIFEST_MODEL, MANIFEST_TEMPLATE };
 
-	if (*k->group == '\0')
-		return true;
-	snprintf(wanted, sizeof(wanted), "%s", k->group);
-	if (strcmp(wanted, "objectives[]") == 0)
-		wanted[strlen("objectives")] = '\0';
-	for (unsigned int i = 0; i < n_keys; i++)
-		if (&key_table[i] < k && (key_table[i].manifest & k->manifest) &&
-		    strcmp(key_path(&key_table[i], path, sizeof(path)), wanted) == 0)
-			return true;
-	return false;
+static void all_walk(void (*visit)(const struct key *k, const char *path, void *context),
+		     void *context)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		keys_walk(kinds[i], visit, context);
 }
 
-Test(policy_keys, each_row_stands_below_the_row_of_its_group)
+static void twin_find(const struct key *k, const char *path, void *context)
 {
-	for (unsigned int i = 0; i < n_keys; i++)
-		cr_expect(group_exists(&key_table[i]), "%s.%s", key_table[i].group,
-			  key_table[i].name);
+	for (const struct key *other = k + 1; other->name; other++)
+		cr_expect(!(other->manifest & k->manifest) || strcmp(other->name, k->name) != 0,
+			  "%s is there twice", path);
 }
 
-Test(policy_keys, no_key_is_in_the_table_twice)
+Test(policy_keys, no_key_is_in_a_group_twice)
 {
-	for (unsigned int i = 0; i < n_keys; i++)
-		for (unsigned int j = 0; j < i; j++)
-			cr_expect(!(key_table[i].manifest & key_table[j].manifest) ||
-					  strcmp(key_table[i].group, key_table[j].group) != 0 ||
-					  strcmp(key_table[i].name, key_table[j].name) != 0,
-				  "%s.%s", key_table[i].group, key_table[i].name);
+	all_walk(twin_find, NULL);
+}
+
+static bool words_are_right(const struct key *k, const char *text)
+{
+	for (const char *at = text; (at += strspn(at, "[], "), *at); at += strcspn(at, "], ")) {
+		char word[32];
+		uint64_t value;
+
+		snprintf(word, sizeof(word), "%.*s", (int)strcspn(at, "], "), at);
+		if (word_value(k, word, &value) < 0)
+			return false;
+	}
+	return *text == '[';
 }
 
 static bool value_is_right(const struct key *k, const char *text)
 {
 	uint64_t value;
 
-	if (k->type == TYPE_WORD) {
-		for (const struct word *w = k->words; w->text; w++)
-			if (strcmp(w->text, text) == 0)
-				return true;
-		return false;
-	}
+	if (k->type == TYPE_WORDS)
+		return words_are_right(k, text);
+	if (k->words)
+		return word_value(k, text, &value) == 0;
+	if (k->allows_none && strcmp(text, "none") == 0)
+		return true;
 	if (!type_table[k->type].parse)
 		return true;
 	if (type_table[k->type].parse(text, &value) < 0)
@@ -61,58 +63,94 @@ static bool value_is_right(const struct key *k, const char *text)
 	return k->max == 0 || (value >= k->min && value <= k->max);
 }
 
+static void values_judge(const struct key *k, const char *path, void *context)
+{
+	if (k->fallback)
+		cr_expect(value_is_right(k, k->fallback), "default %s of %s", k->fallback, path);
+	if (k->example)
+		cr_expect(value_is_right(k, k->example), "example %s of %s", k->example, path);
+}
+
 Test(policy_keys, defaults_and_examples_are_values_of_their_key)
 {
-	for (unsigned int i = 0; i < n_keys; i++) {
-		const struct key *k = &key_table[i];
-
-		if (k->fallback)
-			cr_expect(value_is_right(k, k->fallback), "default %s of %s", k->fallback,
-				  k->name);
-		if (k->example)
-			cr_expect(value_is_right(k, k->example), "example %s of %s", k->example,
-				  k->name);
-	}
+	all_walk(values_judge, NULL);
 	for (int i = 0; i < N_INDICATORS; i++)
 		cr_expect(value_is_right(&budget_table[i], budget_table[i].example));
 }
 
+static void row_judge(const struct key *k, const char *path, void *context)
+{
+	cr_expect(k->meaning && *k->meaning, "%s", path);
+	cr_expect_lt(strlen(path), 60, "%s", path);
+	cr_expect(!strchr(k->meaning, '|'), "%s: a | would end the cell of the table", path);
+	cr_expect(k->keys || k->example, "%s", path);
+	cr_expect_eq(k->keys != NULL, k->type == TYPE_GROUP || k->type == TYPE_GROUPS, "%s", path);
+	cr_expect_eq(k->words != NULL,
+		     k->type == TYPE_WORD || k->type == TYPE_WORDS || k->type == TYPE_BOOL, "%s",
+		     path);
+	cr_expect(k->type != TYPE_TEXTS || k->form, "%s: a list of texts has a form", path);
+	cr_expect(!k->since || k->kernel, "%s: since which kernel, but not what", path);
+	cr_expect(!k->kernel || k->since || strcmp(path, "mode") == 0, "%s: since when?", path);
+}
+
 Test(policy_keys, each_row_is_explained)
 {
-	char path[64];
+	all_walk(row_judge, NULL);
+}
 
-	for (unsigned int i = 0; i < n_keys; i++) {
-		const struct key *k = &key_table[i];
+/* Fields end inside of their struct, and a number's has a size that fields can have. */
+static void field_judge(const struct key *k, const char *path, void *context)
+{
+	size_t limit = *(enum manifest_kind *)context == MANIFEST_HOST ? sizeof(struct host_policy)
+								       : sizeof(struct model);
 
-		cr_expect(k->meaning && *k->meaning, "%s", k->name);
-		cr_expect_lt(strlen(key_path(k, path, sizeof(path))), 60, "%s", path);
-		cr_expect(!strchr(k->meaning, '|'), "%s: a | would end the cell of the table",
-			  k->name);
-		cr_expect(k->type == TYPE_GROUP || k->type == TYPE_GROUPS || k->example, "%s",
-			  k->name);
-	}
+	cr_expect_leq(k->offset + k->size, limit, "%s", path);
+	if (key_is_number(k))
+		cr_expect(k->size == 8 || (k->type == TYPE_INTEGER && k->size == 4), "%s", path);
+	if (k->type == TYPE_WORD && !k->is_heading)
+		cr_expect(k->size == 4 || k->size == 8, "%s", path);
+	if (k->type == TYPE_WORDS)
+		cr_expect_eq(k->size, 4, "%s", path);
+	if (k->type == TYPE_BOOL)
+		cr_expect_eq(k->size, sizeof(bool), "%s", path);
+	if (k->list.item_bytes > 0)
+		cr_expect(k->list.max > 0 && k->list.count_offset > 0, "%s", path);
+}
+
+Test(policy_keys, every_row_has_a_field_that_holds_it)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+		keys_walk(kinds[i], field_judge, (void *)&kinds[i]);
 }
 
 Test(policy_keys, a_misspelled_key_finds_its_name_and_a_strange_one_none)
 {
 	static const struct {
-		const char *group, *wrong, *right;
+		const char *group, *below, *wrong, *right;
 	} cases[] = {
-		{ "resources", "prority", "priority" },
-		{ "resources", "Class", "class" },
-		{ "resources", "memroy", "memory" },
-		{ "resources.cpu", "mxa", "max" },
-		{ "resources.cpu", "reserve", "reserved" },
-		{ "", "objective", "objectives" },
-		{ "", "metdata", "metadata" },
-		{ "resources", "gpu", NULL },
-		{ "resources", "nice", NULL },
-		{ "resources.io", "iops", NULL },
-		{ "", "", NULL },
+		{ "resources", NULL, "prority", "priority" },
+		{ "resources", NULL, "Class", "class" },
+		{ "resources", NULL, "memroy", "memory" },
+		{ "resources", "cpu", "mxa", "max" },
+		{ "resources", "cpu", "reserve", "reserved" },
+		{ NULL, NULL, "objective", "objectives" },
+		{ NULL, NULL, "metdata", "metadata" },
+		{ "contract", NULL, "dependOn", "dependsOn" },
+		{ "preemption", NULL, "maxpause", "maxPause" },
+		{ "resources", NULL, "gpu", NULL },
+		{ "resources", NULL, "nice", NULL },
+		{ "resources", "io", "iops", NULL },
+		{ NULL, NULL, "", NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		const struct key *k = key_nearest(MANIFEST_MODEL, cases[i].group, cases[i].wrong);
+		const struct key *rows = key_rows(MANIFEST_MODEL), *k;
+
+		if (cases[i].group)
+			rows = key_find(rows, MANIFEST_MODEL, cases[i].group)->keys;
+		if (cases[i].below)
+			rows = key_find(rows, MANIFEST_MODEL, cases[i].below)->keys;
+		k = key_nearest(rows, MANIFEST_MODEL, cases[i].wrong);
 
 		if (!cases[i].right)
 			cr_expect_null(k, "%s is not like %s", cases[i].wrong, k ? k->name : "");

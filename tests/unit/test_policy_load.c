@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * What a right manifest means: fields, defaults, units, the canonical form and its digest; and that
- * a wrong one changes nothing.
+ * What a right manifest means: fields, defaults, units, the digest; and that a wrong one changes
+ * nothing.
  */
 #include "policy_home.h"
-
-#include <jansson.h>
 
 static const char full[] = "apiVersion: modelgov/v1\n"
 			   "kind: Model\n"
@@ -182,46 +180,6 @@ Test(policy_load, models_are_ordered_by_name_and_found)
 	cr_expect_eq(policy_find(p, "", &at), -ENOENT);
 }
 
-Test(policy_load, the_canonical_form_is_this)
-{
-	_cleanup_home_ struct home h;
-
-	home_open(&h);
-	home_write(&h, "models.d/ocr.yaml", full);
-	_cleanup_free_ char *text = policy_canonical(home_load_right(&h));
-
-	cr_assert_str_eq(
-		text,
-		"{\"apiVersion\":\"modelgov/v1\",\"host\":{\"journal\":{\"limit_bytes\":1073741824,"
-		"\"retention_ns\":604800000000000},\"mode\":\"observe\",\"tick_ns\":1000000000},"
-		"\"models\":[{\"cgroups\":[\"/models.slice/ocr-*\"],\"class\":\"critical\","
-		"\"cpu_floor_permyriad\":200,\"cpu_reserved_millicpu\":500,"
-		"\"labels\":{\"a/b\":\"on\",\"team\":\"vision\"},\"name\":\"ocr\",\"objectives\":["
-		"{\"budget\":5000000,\"indicator\":\"runqueue_wait\",\"quantile_permyriad\":9990,"
-		"\"window_ns\":10000000000},{\"budget\":250,\"indicator\":\"memory_stall\","
-		"\"quantile_permyriad\":0,\"window_ns\":60000000000}],\"owner\":\"no\","
-		"\"priority\":-3,\"units\":[\"ocr.service\",\"ocr@1.service\"],"
-		"\"values\":{\"cpu.max\":150000,\"io.weight\":200,\"memory.high\":\"max\","
-		"\"memory.low\":536870912,\"memory.max\":1610612736,\"memory.min\":268435456,"
-		"\"pids.max\":\"max\"},\"version\":\"5.3\"}]}");
-}
-
-Test(policy_load, the_digest_is_the_sha256_of_the_canonical_form)
-{
-	_cleanup_home_ struct home h;
-
-	home_open(&h);
-	const struct policy *p = home_load_right(&h);
-	_cleanup_free_ char *text = policy_canonical(p);
-
-	cr_assert_str_eq(text, "{\"apiVersion\":\"modelgov/v1\",\"host\":{\"journal\":{"
-			       "\"limit_bytes\":1073741824,\"retention_ns\":604800000000000},"
-			       "\"mode\":\"observe\",\"tick_ns\":1000000000},\"models\":[]}");
-	/* printf '%s' TEXT | sha256sum */
-	cr_assert_str_eq(p->digest,
-			 "790e51aecae4a7f179e2a312f6f8cad49eda54af530933809aaecff93a495ba7");
-}
-
 Test(policy_load, the_same_meaning_has_the_same_digest)
 {
 	_cleanup_home_ struct home h;
@@ -382,9 +340,13 @@ Test(policy_load, a_policy_outlives_its_findings)
 Test(policy_load, the_examples_are_right)
 {
 	static const char *const folders[] = {
-		"policies/examples/observe-only", "policies/examples/three-models",
-		"policies/examples/memory",       "policies/examples/run-and-attach",
-		"policies/examples/containers",   "policies/demo",
+		"policies/examples/observe-only",
+		"policies/examples/three-models",
+		"policies/examples/memory",
+		"policies/examples/run-and-attach",
+		"policies/examples/containers",
+		"policies/examples/full",
+		"policies/demo",
 	};
 	_cleanup_home_ struct home h;
 

@@ -44,6 +44,12 @@ static bool is_cpu(enum indicator i)
 	return i == INDICATOR_RUNQUEUE_WAIT;
 }
 
+/* This version has no sensor for requests: such an objective is neither broken nor a gap. */
+static bool is_measured(enum indicator i)
+{
+	return i == INDICATOR_RUNQUEUE_WAIT || i == INDICATOR_MEMORY_STALL;
+}
+
 static bool is_thin(const struct reading *r, enum indicator i)
 {
 	return r->samples < (uint64_t)(is_cpu(i) ? LAW_SAMPLES_WAITS : LAW_SAMPLES_TICKS);
@@ -60,6 +66,8 @@ static void objective_assess(struct desk *d, const struct objective *o, const st
 {
 	bool has_cpu = is_cpu(o->indicator);
 
+	if (!is_measured(o->indicator))
+		return;
 	d->has_promise |= has_cpu;
 	if (r->observed == MISSING || r->samples == MISSING) {
 		/* a CPU objective that is missing is spoken of before another that is */

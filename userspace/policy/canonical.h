@@ -7,7 +7,10 @@
 
 #include "policy.h"
 
-/* Fills p->digest. 0, -ENOMEM, or -EIO when the library for hashes refuses to start. */
+/* SHA-256 of a canonical form, in hex. -EIO when the library for hashes refuses to start. */
+int canonical_digest(const char *text, char ret_hex[65]);
+
+/* Fills p->digest. 0, -ENOMEM or -EIO. */
 int policy_digest(struct policy *p);
 
 #endif

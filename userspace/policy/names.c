@@ -31,6 +31,13 @@ bool name_is_label(const char *name)
 	return is_spelled(name, LETTERS, LETTERS "-_./", MAX_NAME);
 }
 
+const char *name_flaw(struct arena *arena, const char *name, unsigned int index)
+{
+	return name_is_model(name) ? NULL
+				   : "is not a name; write lower-case letters, digits, '-', '_', "
+				     "'.', at most 63, starting with a letter or digit";
+}
+
 static const char *said(const char *text)
 {
 	return text ? text : "is not right (memory is short)";
@@ -41,7 +48,7 @@ static bool ends_with(const char *text, size_t length, const char *end)
 	return length > strlen(end) && strcmp(text + length - strlen(end), end) == 0;
 }
 
-const char *unit_flaw(struct arena *arena, const char *name)
+const char *unit_flaw(struct arena *arena, const char *name, unsigned int index)
 {
 	static const char *const governed[] = { ".service", ".scope", ".slice" };
 	static const char *const others[] = { ".socket", ".timer",  ".target",    ".mount",
@@ -72,7 +79,7 @@ const char *unit_flaw(struct arena *arena, const char *name)
 				 text_quote(arena, said(arena_printf(arena, "%s.service", name)))));
 }
 
-const char *cgroup_flaw(struct arena *arena, const char *pattern)
+const char *cgroup_flaw(struct arena *arena, const char *pattern, unsigned int index)
 {
 	static const char mount[] = "/sys/fs/cgroup/";
 	size_t length = strlen(pattern);
@@ -92,4 +99,61 @@ const char *cgroup_flaw(struct arena *arena, const char *pattern)
 	if (length > MAX_CGROUP)
 		return "is too long";
 	return NULL;
+}
+
+const char *container_flaw(struct arena *arena, const char *name, unsigned int index)
+{
+	const char *sign = strchr(name, '=');
+	size_t length = sign ? (size_t)(sign - name) : strlen(name);
+
+	if (strpbrk(name, "*?[]"))
+		return "is a pattern, but containers are exact names; match a label with "
+		       "label=value, or use a pattern in match.cgroups";
+	if (length == 0 || length > MAX_UNIT || strlen(name) > MAX_CGROUP)
+		return "is neither a name nor label=value";
+	if (strspn(name, sign ? LETTERS "-_./" : LETTERS "-_.") != length)
+		return "is not a container's name (letters, digits, - _ .); write the name, or "
+		       "label=value";
+	return sign && !sign[1] ? "has no value; write label=value" : NULL;
+}
+
+const char *user_flaw(struct arena *arena, const char *name, unsigned int index)
+{
+	const char *plain = name + (*name == '@');
+
+	if (is_spelled(plain, LETTERS "_", LETTERS "_-.@+", MAX_NAME + 1))
+		return NULL;
+	return "is not a user or @group; write for example vera, or '@vision' in quotes";
+}
+
+const char *media_flaw(struct arena *arena, const char *type, unsigned int index)
+{
+	static const char letters[] = LETTERS "!#$&^_.+-"; /* RFC 6838, 4.2 */
+	size_t first = strspn(type, letters);
+	size_t second = type[first] == '/' ? strspn(type + first + 1, letters) : 0;
+
+	if (first > 0 && second > 0 && type[first + 1 + second] == '\0' && first + second < 127)
+		return NULL;
+	return "is not a type; write for example image/png, text/plain, tensor/float32";
+}
+
+const char *file_flaw(struct arena *arena, const char *pattern, unsigned int index)
+{
+	size_t length = strlen(pattern);
+
+	if (*pattern != '/' || length == 1)
+		return "is not a whole path; start at /";
+	if (strstr(pattern, "/../") || ends_with(pattern, length, "/.."))
+		return "is not a plain path; leave out /../";
+	return NULL;
+}
+
+const char *argument_flaw(struct arena *arena, const char *argument, unsigned int index)
+{
+	if (index > 0)
+		return NULL;
+	return *argument == '/' && argument[1]
+		       ? NULL
+		       : "is not a whole path; no shell looks the program up, write for example "
+			 "/usr/bin/curl";
 }

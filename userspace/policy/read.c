@@ -6,21 +6,19 @@
 #include "read.h"
 
 #include "check.h"
+#include "field.h"
+#include "knob.h"
 #include "names.h"
 #include "text.h"
 #include "value.h"
 
 /* ---- unknown and missing keys -------------------------------------------------------------- */
 
-static const char *names_list(struct reader *r, const char *group)
+static const char *names_list(struct reader *r, const struct key *rows)
 {
 	const char *list = "";
 
-	for (unsigned int i = 0; i < n_keys; i++) {
-		const struct key *k = &key_table[i];
-
-		if (!(k->manifest & r->manifest) || strcmp(k->group, group) != 0)
-			continue;
+	for (const struct key *k = NULL; (k = key_next(rows, r->manifest, k));) {
 		list = arena_printf(r->room->scratch, "%s%s%s", list, *list ? ", " : "", k->name);
 		if (!list)
 			return "(memory is short)";
@@ -30,35 +28,56 @@ static const char *names_list(struct reader *r, const char *group)
 
 static void unknown_report(struct reader *r, const struct scope *in, const struct node *n)
 {
-	const struct key *near = key_nearest(r->manifest, in->group, n->key->text);
-	const struct key *far = key_elsewhere(r->manifest, n->key->text);
-	const char *dot = *in->shown ? ": " : "", *key = value_quote(r, n->key);
+	const char *name = n->key->text, *key = value_quote(r, n->key);
+	const struct key *near = key_nearest(in->rows, r->manifest, name);
+	char buf[64];
+	const char *far = key_elsewhere(r->manifest, name, buf, sizeof(buf));
+	const char *dot = *in->shown ? ": " : "";
 
-	if (near)
+	if (r->manifest == MANIFEST_TEMPLATE && key_find(in->rows, MANIFEST_MODEL, name))
+		tree_error(&r->tree, n->key,
+			   "%s%skey %s cannot be in a template, which is for many models; write it "
+			   "in the model's own manifest",
+			   in->shown, dot, key);
+	else if (near)
 		tree_error(&r->tree, n->key, "%s%sunknown key %s; did you mean '%s'?", in->shown,
 			   dot, key, near->name);
 	else if (far)
 		tree_error(&r->tree, n->key, "%s%sunknown key %s; it belongs %s%s", in->shown, dot,
-			   key, *far->group ? "to " : "at the top", *far->group ? far->group : "");
+			   key, *far ? "to " : "at the top", far);
 	else
 		tree_error(&r->tree, n->key, "%s%sunknown key %s; known here: %s", in->shown, dot,
-			   key, names_list(r, in->group));
+			   key, names_list(r, in->rows));
+}
+
+static const char *kind_of(const struct reader *r)
+{
+	return r->manifest == MANIFEST_HOST    ? "Host"
+	       : r->manifest == MANIFEST_MODEL ? "Model"
+					       : "Template";
 }
 
 static void missing_report(struct reader *r, const struct scope *in, const struct key *k,
 			   const struct node *group)
 {
-	const char *example = k->example;
+	const char *example = strcmp(k->name, "kind") == 0 ? kind_of(r) : k->example;
 
-	if (strcmp(k->name, "kind") == 0)
-		example = r->manifest == MANIFEST_HOST ? "Host" : "Model";
 	if (*in->shown == '\0')
 		source_error(r->tree.source, 0, 0, 0,
 			     "key '%s' is missing; write for example %s: %s", k->name, k->name,
 			     example);
 	else
 		tree_error(&r->tree, group, "%s: key '%s' is missing; write for example %s: %s",
-			   in->shown, k->name, k->name, k->example);
+			   in->shown, k->name, k->name, example);
+}
+
+/* A template says what it likes, but its lists' items are whole. */
+static bool is_wanted(const struct reader *r, const struct scope *in, const struct key *k)
+{
+	if (r->room->is_canonical && k->is_heading)
+		return false;
+	return k->is_required &&
+	       (r->manifest != MANIFEST_TEMPLATE || k->is_heading || strchr(in->shown, '['));
 }
 
 /* ---- labels -------------------------------------------------------------------------------- */
@@ -71,16 +90,16 @@ static int label_compare(const void *a, const void *b)
 static int labels_read(struct reader *r, const struct scope *in, const struct key *k,
 		       const struct node *group)
 {
-	struct model *m = in->into;
+	unsigned int n_labels = 0;
 
+	if (field_list_start(k, nodes_in(group), r->room->keep, in->into) < 0)
+		return -ENOMEM;
 	for (const struct node *n = group->first; n; n = n->next) {
 		if (n->is_refused)
 			continue;
-		struct label *label = &m->labels[m->n_labels];
-
-		if (m->n_labels == MAX_LABELS) {
-			key_error(r, in, k, n->key, "more than %d labels; leave some out",
-				  MAX_LABELS);
+		if (n_labels == k->list.max) {
+			key_error(r, in, k, n->key, "more than %u labels; leave some out",
+				  k->list.max);
 			break;
 		}
 		if (n->kind != NODE_VALUE || n->is_empty || !name_is_label(n->key->text)) {
@@ -90,50 +109,15 @@ static int labels_read(struct reader *r, const struct scope *in, const struct ke
 				  value_quote(r, n->key));
 			continue;
 		}
+		struct label *label = field_append(k, in->into);
+
 		label->key = arena_strdup(r->room->keep, n->key->text);
 		label->value = "";
 		if (!label->key || text_keep(r, in, k, n, &label->value) < 0)
 			return -ENOMEM;
-		m->n_labels++;
+		n_labels++;
 	}
-	qsort(m->labels, m->n_labels, sizeof(m->labels[0]), label_compare);
-	return 0;
-}
-
-/* ---- lists of units and cgroups ------------------------------------------------------------ */
-
-static int match_read(struct reader *r, const struct scope *in, const struct key *k,
-		      const struct node *list)
-{
-	struct model *m = in->into;
-	bool is_units = k->type == TYPE_UNITS;
-	const char **names = is_units ? m->units : m->cgroups;
-	unsigned int *n_names = is_units ? &m->n_units : &m->n_cgroups;
-
-	for (const struct node *n = list->first; n; n = n->next) {
-		if (n->is_refused)
-			continue;
-		const char *flaw = n->kind != NODE_VALUE || n->is_empty ? "is not a name"
-				   : is_units ? unit_flaw(r->room->scratch, n->text)
-					      : cgroup_flaw(r->room->scratch, n->text);
-
-		for (unsigned int i = 0; !flaw && i < *n_names; i++)
-			if (strcmp(names[i], n->text) == 0)
-				flaw = "is given twice; keep one";
-		if (flaw) {
-			key_error(r, in, k, n, "%s %s", n->text ? value_quote(r, n) : "this", flaw);
-			continue;
-		}
-		if (*n_names == MAX_MATCHES) {
-			key_error(r, in, k, n, "more than %d; %s", MAX_MATCHES,
-				  is_units ? "put them into one slice and match that"
-					   : "use a pattern that matches several");
-			break;
-		}
-		names[*n_names] = arena_strdup(r->room->keep, n->text);
-		if (!names[(*n_names)++])
-			return -ENOMEM;
-	}
+	qsort(field_items(k, in->into, &n_labels), n_labels, sizeof(struct label), label_compare);
 	return 0;
 }
 
@@ -141,143 +125,159 @@ static int match_read(struct reader *r, const struct scope *in, const struct key
 
 static int group_read(struct reader *r, const struct scope *in, const struct node *group);
 
+static const struct node *group_find(const struct node *group, const char *name)
+{
+	for (const struct node *n = group->first; n; n = n->next)
+		if (strcmp(n->key->text, name) == 0)
+			return n;
+	return NULL;
+}
+
 /* The budget's type follows from the indicator, wherever in the group that stands. */
 static void budget_read(struct reader *r, const struct scope *in, const struct node *item)
 {
 	struct objective *o = in->into;
-	const struct node *budget = NULL, *quantile = NULL;
+	const struct node *budget = group_find(item, "budget");
+	const struct node *quantile = group_find(item, "quantile");
 
-	for (const struct node *n = item->first; n; n = n->next) {
-		if (strcmp(n->key->text, "budget") == 0)
-			budget = n;
-		else if (strcmp(n->key->text, "quantile") == 0)
-			quantile = n;
-	}
 	if (o->indicator >= N_INDICATORS) /* missing or unknown, which is a finding already */
 		return;
 	if (budget && budget->kind == NODE_VALUE && !budget->is_empty && !budget->is_refused)
-		number_read(r, in, &budget_table[o->indicator], budget);
-	if (quantile && o->indicator != INDICATOR_RUNQUEUE_WAIT)
+		(void)number_read(r, in, &budget_table[o->indicator], budget);
+	if (quantile && !indicator_has_quantile(o->indicator))
 		tree_error(&r->tree, quantile->key,
-			   "%s.quantile: only runqueue_wait has quantiles; leave the key out",
-			   in->shown);
-	if (!quantile && o->indicator == INDICATOR_RUNQUEUE_WAIT)
+			   "%s.quantile: %s is a share and has no quantiles; leave the key out",
+			   in->shown, indicator_name(o->indicator));
+	if (!quantile && indicator_has_quantile(o->indicator))
 		tree_error(&r->tree, item,
 			   "%s: key 'quantile' is missing; write for example "
 			   "quantile: p99",
 			   in->shown);
 }
 
-static int objectives_read(struct reader *r, const struct scope *in, const struct key *k,
-			   const struct node *list)
+static bool has_budget(const struct key *rows, enum manifest_kind manifest)
 {
-	struct model *m = in->into;
-	unsigned int index = 0;
+	for (const struct key *k = NULL; (k = key_next(rows, manifest, k));)
+		if (k->type == TYPE_BUDGET)
+			return true;
+	return false;
+}
 
+static int item_read(struct reader *r, const struct scope *in, const struct key *k,
+		     const struct node *n, const char *shown)
+{
+	struct scope item = { .rows = k->keys, .shown = shown };
+
+	if (n->kind != NODE_GROUP) {
+		tree_error(&r->tree, n, "%s: is not a group of keys; known here: %s", shown,
+			   names_list(r, k->keys));
+		return 0;
+	}
+	item.into = field_append(k, in->into);
+	fields_default(k->keys, r->manifest, item.into);
+	int result = group_read(r, &item, n);
+
+	if (result == 0 && has_budget(k->keys, r->manifest))
+		budget_read(r, &item, n);
+	return result;
+}
+
+static int groups_read(struct reader *r, const struct scope *in, const struct key *k,
+		       const struct node *list)
+{
+	unsigned int index = 0, n_kept;
+
+	if (field_list_start(k, nodes_in(list), r->room->keep, in->into) < 0)
+		return -ENOMEM;
 	for (const struct node *n = list->first; n; n = n->next, index++) {
-		char shown[32];
+		char shown[64];
 
 		if (n->is_refused)
 			continue;
-		snprintf(shown, sizeof(shown), "objectives[%u]", index);
-		if (n->kind != NODE_GROUP) {
-			tree_error(&r->tree, n, "%s: is not a group of keys; known here: %s", shown,
-				   names_list(r, "objectives[]"));
-			continue;
-		}
-		if (m->n_objectives == MAX_OBJECTIVES) {
-			key_error(r, in, k, n, "more than %d; leave some out", MAX_OBJECTIVES);
+		snprintf(shown, sizeof(shown), "%s%s%s[%u]", in->shown, *in->shown ? "." : "",
+			 k->name, index);
+		(void)field_items(k, in->into, &n_kept);
+		if (n_kept == k->list.max) {
+			key_error(r, in, k, n, "more than %u; leave some out", k->list.max);
 			break;
 		}
-		struct objective *o = &m->objectives[m->n_objectives++];
-		struct scope item = { .group = "objectives[]", .shown = shown, .into = o };
-
-		*o = (struct objective){ .indicator = N_INDICATORS, .budget = MISSING };
-		defaults_store(r->manifest, true, o);
-		int result = group_read(r, &item, n);
+		int result = item_read(r, in, k, n, shown);
 
 		if (result < 0)
 			return result;
-		budget_read(r, &item, n);
 	}
 	return 0;
+}
+
+/* "a list of systemd units" */
+static const char *noun_of(const struct key *k)
+{
+	return k->type == TYPE_TEXTS ? k->form->noun : type_table[k->type].noun;
 }
 
 /* Whether the node has the shape that the key's type wants. */
 static bool shape_check(struct reader *r, const struct scope *in, const struct key *k,
 			const struct node *n)
 {
-	bool wants_list =
-		k->type == TYPE_GROUPS || k->type == TYPE_UNITS || k->type == TYPE_CGROUPS;
 	bool wants_group = k->type == TYPE_GROUP || k->type == TYPE_LABELS;
-	enum node_kind wanted = wants_list ? NODE_LIST : wants_group ? NODE_GROUP : NODE_VALUE;
-	char path[64];
+	enum node_kind wanted = key_is_list(k) ? NODE_LIST : wants_group ? NODE_GROUP : NODE_VALUE;
 
 	if (n->kind == wanted && !n->is_empty)
 		return true;
 	if (n->is_empty)
 		key_error(r, in, k, n, "has no value; write one or leave the key out");
-	else if (n->kind == NODE_VALUE && wants_list && k->example)
+	else if (n->kind == NODE_VALUE && wanted == NODE_LIST && k->example)
 		key_error(r, in, k, n, "%s is one value, not a list; write for example %s",
 			  value_quote(r, n), k->example);
 	else if (k->type == TYPE_GROUP)
 		key_error(r, in, k, n, "is not a group of keys; known here: %s",
-			  names_list(r, key_path(k, path, sizeof(path))));
+			  names_list(r, k->keys));
 	else
 		key_error(r, in, k, n, "is a %s where %s is expected%s%s",
 			  n->kind == NODE_LIST    ? "list"
 			  : n->kind == NODE_GROUP ? "group of keys"
 						  : "value",
-			  type_table[k->type].noun, k->example ? "; write for example " : "",
+			  noun_of(k), k->example ? "; write for example " : "",
 			  k->example ? k->example : "");
 	return false;
+}
+
+static int below_read(struct reader *r, const struct scope *in, const struct key *k,
+		      const struct node *n)
+{
+	char shown[64];
+	struct scope below = { .rows = k->keys, .shown = shown, .into = in->into };
+
+	snprintf(shown, sizeof(shown), "%s%s%s", in->shown, *in->shown ? "." : "", k->name);
+	return group_read(r, &below, n);
 }
 
 static int value_read(struct reader *r, const struct scope *in, const struct key *k,
 		      const struct node *n)
 {
-	if (n->is_refused || !shape_check(r, in, k, n))
-		return 0;
-	switch (k->type) {
-	case TYPE_GROUP: {
-		char path[64];
-		struct scope below = { .into = in->into };
+	typedef int reading(struct reader *, const struct scope *, const struct key *,
+			    const struct node *);
+	static reading *const readings[N_TYPES] = {
+		[TYPE_GROUP] = below_read,     [TYPE_GROUPS] = groups_read,
+		[TYPE_LABELS] = labels_read,   [TYPE_TEXT] = text_read,
+		[TYPE_TEXTS] = texts_read,     [TYPE_SHAPE] = shape_read,
+		[TYPE_CPUSET] = cpuset_read,   [TYPE_WORD] = word_read,
+		[TYPE_WORDS] = words_read,     [TYPE_BOOL] = word_read,
+		[TYPE_DURATION] = number_read, [TYPE_SIZE] = number_read,
+		[TYPE_CPUS] = number_read,     [TYPE_SHARE] = number_read,
+		[TYPE_COUNT] = number_read,    [TYPE_INTEGER] = number_read,
+		[TYPE_BUDGET] = NULL, /* read when the indicator is known */
+	};
 
-		below.group = below.shown = key_path(k, path, sizeof(path));
-		return group_read(r, &below, n);
-	}
-	case TYPE_GROUPS:
-		return objectives_read(r, in, k, n);
-	case TYPE_TEXT:
-		return text_keep(r, in, k, n, (const char **)((char *)in->into + k->offset));
-	case TYPE_WORD:
-		word_read(r, in, k, n);
+	if (n->is_refused || !shape_check(r, in, k, n) || !readings[k->type])
 		return 0;
-	case TYPE_UNITS:
-	case TYPE_CGROUPS:
-		return match_read(r, in, k, n);
-	case TYPE_LABELS:
-		return labels_read(r, in, k, n);
-	case TYPE_BUDGET: /* read when the indicator is known */
-		return 0;
-	default:
-		number_read(r, in, k, n);
-		return 0;
-	}
-}
-
-static bool group_holds(const struct node *group, const char *name)
-{
-	for (const struct node *n = group->first; n; n = n->next)
-		if (strcmp(n->key->text, name) == 0)
-			return true;
-	return false;
+	return readings[k->type](r, in, k, n);
 }
 
 static int group_read(struct reader *r, const struct scope *in, const struct node *group)
 {
 	for (const struct node *n = group->first; n; n = n->next) {
-		const struct key *k = key_find(r->manifest, in->group, n->key->text);
+		const struct key *k = key_find(in->rows, r->manifest, n->key->text);
 
 		if (!k) {
 			unknown_report(r, in, n);
@@ -288,63 +288,75 @@ static int group_read(struct reader *r, const struct scope *in, const struct nod
 		if (result < 0)
 			return result;
 	}
-	for (unsigned int i = 0; i < n_keys; i++) {
-		const struct key *k = &key_table[i];
-
-		if (k->is_required && (k->manifest & r->manifest) &&
-		    strcmp(k->group, in->group) == 0 && !group_holds(group, k->name))
+	for (const struct key *k = NULL; (k = key_next(in->rows, r->manifest, k));)
+		if (is_wanted(r, in, k) && !group_find(group, k->name))
 			missing_report(r, in, k, group);
-	}
 	return 0;
 }
 
 /* ---- whole manifests ----------------------------------------------------------------------- */
 
-/* A file of the other kind would make every line of it a finding; one says it better. */
+static const char *home_of(enum manifest_kind kind)
+{
+	return kind == MANIFEST_HOST    ? "modelgov.yaml"
+	       : kind == MANIFEST_MODEL ? "models.d"
+					: "templates.d";
+}
+
+/* A file of another kind would make every line of it a finding; one says it better. */
 static bool kind_check(struct reader *r)
 {
 	const struct node *kind = tree_find(&r->tree, "kind");
-	bool is_host = r->manifest == MANIFEST_HOST;
-	const char *other = is_host ? "Model" : "Host";
+	const struct key *k = key_find(key_rows(r->manifest), r->manifest, "kind");
+	uint64_t is;
 
-	if (!kind || kind->kind != NODE_VALUE || strcmp(kind->text, other) != 0)
+	if (!kind || kind->kind != NODE_VALUE || word_value(k, kind->text, &is) < 0 ||
+	    is == r->manifest)
 		return true;
-	tree_error(&r->tree, kind, "kind: %s belongs in %s; this file is read as kind: %s", other,
-		   is_host ? "models.d" : "modelgov.yaml", is_host ? "Host" : "Model");
+	tree_error(&r->tree, kind, "kind: %s belongs in %s; this file is read as kind: %s",
+		   kind->text, home_of((enum manifest_kind)is), kind_of(r));
 	return false;
 }
 
-/* 0 with an open tree, -EINVAL with findings, -ENOMEM. */
-static int manifest_read(struct reader *r, struct source *s, void *into)
+/* The tree that is open. -EINVAL: it is of another kind. */
+static int tree_read(struct reader *r, void *into)
 {
-	const struct scope top = { .group = "", .shown = "", .into = into };
+	const struct scope top = { .rows = key_rows(r->manifest), .shown = "", .into = into };
+
+	fields_default(top.rows, r->manifest, into);
+	return kind_check(r) ? group_read(r, &top, r->tree.root) : -EINVAL;
+}
+
+static int text_open(struct reader *r, struct source *s)
+{
 	int result = text_check(s);
 
-	if (result == 0)
-		result = tree_open(s, r->room->scratch, &r->tree);
-	if (result != 0)
-		return result;
-	result = kind_check(r) ? group_read(r, &top, r->tree.root) : -EINVAL;
-	if (result < 0)
-		tree_close(&r->tree);
-	return result;
+	return result == 0 ? tree_open(s, r->room->scratch, &r->tree) : result;
 }
 
 void host_defaults(struct host_policy *ret_host)
 {
 	*ret_host = (struct host_policy){ 0 };
-	defaults_store(MANIFEST_HOST, false, ret_host);
+	fields_default(key_rows(MANIFEST_HOST), MANIFEST_HOST, ret_host);
+}
+
+int host_tree_read(struct reading_room *room, struct tree *t, struct host_policy *ret_host)
+{
+	struct reader r = { .room = room, .manifest = MANIFEST_HOST, .tree = *t };
+
+	return tree_read(&r, ret_host) == -ENOMEM ? -ENOMEM : 0;
 }
 
 int host_manifest_read(struct reading_room *room, struct source *s, struct host_policy *ret_host)
 {
 	struct reader r = { .room = room, .manifest = MANIFEST_HOST };
+	int result = text_open(&r, s);
 
 	host_defaults(ret_host);
-	int result = manifest_read(&r, s, ret_host);
-
-	if (result == 0)
+	if (result == 0) {
+		result = host_tree_read(room, &r.tree, ret_host);
 		tree_close(&r.tree);
+	}
 	return result == -ENOMEM ? result : 0;
 }
 
@@ -377,27 +389,40 @@ static void origins_keep(struct reader *r, const struct model *m, struct origins
 	origins_list(r, "match.cgroups", m->cgroups, m->n_cgroups, ret_origins->cgroups);
 }
 
-int model_manifest_read(struct reading_room *room, struct source *s, const char *name,
-			struct model *ret_model, struct origins *ret_origins)
+int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
+		    struct model *ret_model, struct origins *ret_origins)
 {
-	struct reader r = { .room = room, .manifest = MANIFEST_MODEL };
+	struct reader r = { .room = room, .manifest = MANIFEST_MODEL, .tree = *t };
 	struct model *m = ret_model;
 
-	*m = (struct model){ .name = name, .version = "", .owner = "", .class = N_CLASSES };
-	m->file = arena_strdup(room->keep, s->file); /* outlives the findings */
-	if (!m->file)
-		return -ENOMEM;
 	for (int i = 0; i < N_KNOBS; i++)
-		m->values[i] = MISSING;
-	*ret_origins = (struct origins){ 0 };
-	defaults_store(MANIFEST_MODEL, false, m);
+		m->values[i] = MISSING; /* also those that have no key */
+	int result = tree_read(&r, m);
 
-	int result = manifest_read(&r, s, m);
-
+	if (*m->name == '\0')
+		m->name = name;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
 	model_check(&r.tree, room->host, room->facts, name, m);
 	origins_keep(&r, m, ret_origins);
-	tree_close(&r.tree);
 	return 0;
+}
+
+int model_manifest_read(struct reading_room *room, struct source *s, const char *name,
+			struct model *ret_model, struct origins *ret_origins)
+{
+	struct reader r = { .room = room, .manifest = MANIFEST_MODEL };
+	int result = text_open(&r, s);
+
+	*ret_model = (struct model){ 0 };
+	*ret_origins = (struct origins){ 0 };
+	ret_model->name = name;
+	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */
+	if (!ret_model->file)
+		return -ENOMEM;
+	if (result == 0) {
+		result = model_tree_read(room, &r.tree, name, ret_model, ret_origins);
+		tree_close(&r.tree);
+	}
+	return result == -ENOMEM ? result : 0;
 }

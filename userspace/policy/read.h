@@ -7,6 +7,7 @@
 #define MODELGOV_POLICY_READ_H
 
 #include "source.h"
+#include "tree.h"
 
 /* Where values that are compared between manifests stood; file is NULL for a key not given. */
 struct origins {
@@ -20,6 +21,7 @@ struct reading_room {
 	struct arena *scratch; /* empty again for the next file */
 	const struct host_facts *facts;
 	const struct host_policy *host; /* read before the models */
+	bool is_canonical;              /* numbers are whole, in base units, without their unit */
 };
 
 /* Every key at its default. */
@@ -32,5 +34,10 @@ void host_defaults(struct host_policy *ret_host);
 int host_manifest_read(struct reading_room *room, struct source *s, struct host_policy *ret_host);
 int model_manifest_read(struct reading_room *room, struct source *s, const char *name,
 			struct model *ret_model, struct origins *ret_origins);
+
+/* The same of a tree that is there already; t stays the caller's. */
+int host_tree_read(struct reading_room *room, struct tree *t, struct host_policy *ret_host);
+int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
+		    struct model *ret_model, struct origins *ret_origins);
 
 #endif

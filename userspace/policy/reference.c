@@ -9,19 +9,24 @@ static void range_print(FILE *out, const struct key *k)
 	const struct type_info *type = &type_table[k->type];
 	char low[32], high[32];
 
-	fprintf(out, "%s", type->name);
-	if (k->max != 0)
+	fprintf(out, "%s", k->type == TYPE_TEXTS ? k->form->list : type->name);
+	if (k->max != 0 && type->format)
 		fprintf(out, ", %s to %s", type->format(k->min, low, sizeof(low)),
 			type->format(k->max, high, sizeof(high)));
 	if (k->allows_none)
 		fputs(", or `none`", out);
 }
 
+static void words_print(FILE *out, const struct key *k)
+{
+	for (const struct word *w = k->words; w->text; w++)
+		fprintf(out, "%s`%s`", w == k->words ? "" : ", ", w->text);
+}
+
 static void value_print(FILE *out, const struct key *k)
 {
-	if (k->type == TYPE_WORD) {
-		for (const struct word *w = k->words; w->text; w++)
-			fprintf(out, "%s`%s`", w == k->words ? "" : ", ", w->text);
+	if (k->type == TYPE_WORD || k->type == TYPE_BOOL) {
+		words_print(out, k);
 		return;
 	}
 	if (k->type == TYPE_BUDGET) {
@@ -29,6 +34,9 @@ static void value_print(FILE *out, const struct key *k)
 			fputs(i ? "; " : "", out);
 			range_print(out, &budget_table[i]);
 		}
+	} else if (k->type == TYPE_WORDS) {
+		fputs("list of ", out);
+		words_print(out, k);
 	} else {
 		range_print(out, k);
 	}
@@ -36,11 +44,11 @@ static void value_print(FILE *out, const struct key *k)
 		fprintf(out, "; `%s`", k->example);
 }
 
-static void row_print(FILE *out, const struct key *k)
+static void row_print(const struct key *k, const char *path, void *context)
 {
-	char path[64];
+	FILE *out = context;
 
-	fprintf(out, "| `%s` | ", key_path(k, path, sizeof(path)));
+	fprintf(out, "| `%s` | ", path);
 	value_print(out, k);
 	fputs(" | ", out);
 	if (k->is_required)
@@ -48,18 +56,18 @@ static void row_print(FILE *out, const struct key *k)
 	else if (k->fallback)
 		fprintf(out, "`%s`", k->fallback);
 	fprintf(out, " | %s", k->meaning);
-	if (k->kernel)
-		fprintf(out, " *Kernel: %s%s%s%s.*", k->kernel, k->since ? " (since " : "",
-			k->since ? k->since : "", k->since ? ")" : "");
+	fprintf(out, " | %s", k->kernel ? k->kernel : "");
+	if (k->since)
+		fprintf(out, " (since %s)", k->since);
 	fputs(" |\n", out);
 }
 
 static void table_print(FILE *out, enum manifest_kind manifest)
 {
-	fputs("| Key | Value | Default | Meaning |\n| --- | --- | --- | --- |\n", out);
-	for (unsigned int i = 0; i < n_keys; i++)
-		if (key_table[i].manifest & manifest)
-			row_print(out, &key_table[i]);
+	fputs("| Key | Value | Default | Meaning | In the kernel |\n"
+	      "| --- | --- | --- | --- | --- |\n",
+	      out);
+	keys_walk(manifest, row_print, out);
 }
 
 void policy_print_reference(FILE *out)

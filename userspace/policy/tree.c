@@ -72,8 +72,11 @@ void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *
 
 	struct fy_node *origin = (struct fy_node *)n->origin;
 
-	origin_where(t, origin, ret_line, ret_column);
+	*ret_line = *ret_column = 0;
 	*ret_width = 1;
+	if (!origin) /* a node that was not written: from a canonical form */
+		return;
+	origin_where(t, origin, ret_line, ret_column);
 	if (!fy_node_is_scalar(origin))
 		return;
 	enum fy_node_style style = fy_node_get_style(origin);
@@ -308,7 +311,7 @@ static int node_build(struct tree *t, struct fy_node *origin, struct node *key, 
 	*ret_node = n;
 	n->is_refused = !is_in_subset(t, n);
 	if (depth > MAX_DEPTH) {
-		tree_error(t, n, "nested more than %d levels deep; a manifest is at most 4",
+		tree_error(t, n, "nested more than %d levels deep; a manifest is at most 5",
 			   MAX_DEPTH);
 		n->is_refused = true;
 	}
@@ -329,7 +332,7 @@ static const struct {
 	{ "invalid indentation", "; indent this line like its neighbours" },
 	{ "nested block mapping", "; put a value that contains ': ' in quotes" },
 	{ "invalid value after mapping", "; write key: value" },
-	{ "Max depth", "; a manifest is at most 4 levels deep" },
+	{ "Max depth", "; a manifest is at most 5 levels deep" },
 	{ "plain scalar cannot start", "; put the value in quotes" },
 	{ "missing comma", "; close what { or [ opened, put a comma between keys, and put a value "
 			   "that contains ': ' in quotes" },

@@ -9,10 +9,10 @@
 
 #include "source.h"
 
-/* chosen: the fullest manifest that the key table admits has about 300 */
-#define MAX_NODES 1000
+/* chosen: the fullest manifest that the key table admits has about 2000 */
+#define MAX_NODES 4000
 
-/* chosen: the key table is 4 levels deep, and reading recurses */
+/* chosen: the key table is 5 levels deep, and reading recurses */
 #define MAX_DEPTH 16
 
 enum node_kind { NODE_VALUE, NODE_LIST, NODE_GROUP };
@@ -25,7 +25,7 @@ struct node {
 	struct node *key;   /* in a group: the value's key, itself a NODE_VALUE */
 	struct node *first; /* of a list or group */
 	struct node *next;  /* in the same list or group */
-	const void *origin; /* tree.c's own */
+	const void *origin; /* tree.c's own; NULL: it stands in no file */
 };
 
 struct tree {

@@ -17,9 +17,9 @@ struct reader {
 
 /* The group that is being read. */
 struct scope {
-	const char *group; /* as the key table calls it: "objectives[]" */
-	const char *shown; /* as people do: "objectives[1]" */
-	void *into;        /* the struct that its fields are offsets into */
+	const struct key *rows; /* that may be in it */
+	const char *shown;      /* "objectives[1]", "" at the top */
+	void *into;             /* the struct that its fields are offsets into */
 };
 
 /* A finding at the node: "resources.cpu.max: text". */
@@ -29,16 +29,27 @@ void key_error(struct reader *r, const struct scope *in, const struct key *k, co
 /* The node's text for a message, in scratch memory. */
 const char *value_quote(struct reader *r, const struct node *n);
 
-/* These store the value in its field, or leave it alone and make a finding. */
-void number_read(struct reader *r, const struct scope *in, const struct key *k,
-		 const struct node *n);
-void word_read(struct reader *r, const struct scope *in, const struct key *k, const struct node *n);
+/*
+ * These store the value in its field, or leave it alone and make a finding. -ENOMEM or 0.
+ */
+int number_read(struct reader *r, const struct scope *in, const struct key *k,
+		const struct node *n);
+int word_read(struct reader *r, const struct scope *in, const struct key *k, const struct node *n);
+int text_read(struct reader *r, const struct scope *in, const struct key *k, const struct node *n);
+int cpuset_read(struct reader *r, const struct scope *in, const struct key *k,
+		const struct node *n);
+int words_read(struct reader *r, const struct scope *in, const struct key *k,
+	       const struct node *list);
+int texts_read(struct reader *r, const struct scope *in, const struct key *k,
+	       const struct node *list);
+int shape_read(struct reader *r, const struct scope *in, const struct key *k,
+	       const struct node *list);
+
+/* How many nodes there are in a list or group. */
+unsigned int nodes_in(const struct node *list);
 
 /* A copy that lives as long as the policy; too long is a finding and keeps nothing. -ENOMEM. */
 int text_keep(struct reader *r, const struct scope *in, const struct key *k, const struct node *n,
 	      const char **ret_text);
-
-/* The defaults of one objective, or of everything else in such a file. */
-void defaults_store(enum manifest_kind manifest, bool is_objective, void *into);
 
 #endif

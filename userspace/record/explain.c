@@ -34,12 +34,15 @@ static void objective_print(const struct policy *p, const struct evidence *why, 
 	const struct objective *o = &p->models[why->model].objectives[why->objective];
 
 	switch (o->indicator) {
+	case INDICATOR_REQUEST_LATENCY:
 	case INDICATOR_RUNQUEUE_WAIT: {
 		char quantile[32];
 
 		share_format(o->quantile_permyriad, quantile, sizeof(quantile));
 		quantile[strcspn(quantile, "%")] = '\0';
-		snprintf(buf, size, "p%s run-queue wait was %s against %s", quantile,
+		snprintf(buf, size, "p%s %s was %s against %s", quantile,
+			 o->indicator == INDICATOR_RUNQUEUE_WAIT ? "run-queue wait"
+								 : "request latency",
 			 duration_format(why->observed, observed, sizeof(observed)),
 			 duration_format(why->budget, budget, sizeof(budget)));
 		return;

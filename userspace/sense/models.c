@@ -464,7 +464,7 @@ void model_read(struct models *m, uint32_t i, struct place *const *places, unsig
 	for (unsigned int o = 0; o < MAX_OBJECTIVES; o++) {
 		struct reading *objective = &ret_reading->objectives[o];
 
-		if (o >= f->n_windows)
+		if (o >= f->n_windows || f->windows[o].indicator == INDICATOR_REQUEST_LATENCY)
 			*objective = (struct reading){ MISSING, MISSING };
 		else if (f->windows[o].indicator == INDICATOR_RUNQUEUE_WAIT)
 			*objective = wait_objective(f, &f->windows[o].wait,
