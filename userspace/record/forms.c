@@ -20,13 +20,14 @@ static const char *model_label(const struct policy *p, uint32_t model)
 	return model < p->n_models ? p->models[model].name : NULL;
 }
 
-/* One row a field, so that a new field of model_reading is one row here. */
-#define READING_FIELDS(X)                                                                         \
-	X(waits) X(wait_ns) X(own_quota_ns) X(wait_p50_ns) X(wait_p99_ns) X(wait_max_ns) X(breaches)  \
-	X(run_ns) X(involuntary) X(culprit_permyriad) X(cpu_usage_ns) X(throttled_ns)                 \
-	X(throttled_periods) X(cpu_some_ns) X(memory_some_ns) X(memory_full_ns) X(io_some_ns)         \
-	X(memory_bytes) X(memory_file_bytes) X(memory_high_events) X(memory_max_events) X(oom_kills)  \
-	X(major_faults) X(refaults) X(processes)
+/* With what it is a reading of, so that another policy finds it. */
+static json_t *objective_to_json(const struct objective *o, const struct reading *r)
+{
+	return json_pack("{s:s, s:I, s:I, s:o, s:o}", "indicator", indicator_name(o->indicator),
+			 "quantile_permyriad", (json_int_t)o->quantile_permyriad, "window_ns",
+			 (json_int_t)o->window_ns, "observed", value_to_json(r->observed),
+			 "samples", value_to_json(r->samples));
+}
 
 static json_t *reading_to_json(const struct policy *p, uint32_t model,
 			       const struct model_reading *r)
@@ -35,10 +36,8 @@ static json_t *reading_to_json(const struct policy *p, uint32_t model,
 	json_t *objectives = json_array(), *o = json_object();
 
 	for (unsigned int i = 0; i < p->models[model].n_objectives; i++)
-		json_array_append_new(objectives,
-				      json_pack("{s:o, s:o}", "observed",
-						value_to_json(r->objectives[i].observed), "samples",
-						value_to_json(r->objectives[i].samples)));
+		json_array_append_new(objectives, objective_to_json(&p->models[model].objectives[i],
+								    &r->objectives[i]));
 	json_object_set_new(o, "model", json_string(p->models[model].name));
 	json_object_set_new(o, "objectives", objectives);
 	json_object_set_new(o, "culprit", culprit ? json_string(culprit) : json_null());
@@ -47,10 +46,6 @@ static json_t *reading_to_json(const struct policy *p, uint32_t model,
 #undef X
 	return o;
 }
-
-#define HOST_FIELDS(X)                                                                            \
-	X(cpus) X(memory_bytes) X(memory_available_bytes) X(load_permille) X(busy_permyriad)          \
-	X(steal_permyriad) X(cpu_some_ns) X(memory_some_ns) X(io_some_ns)
 
 static json_t *host_to_json(const struct host_reading *h)
 {
@@ -82,10 +77,9 @@ json_t *observation_to_json(const struct policy *p, const struct observation *no
 	for (uint32_t i = 0; i < now->n_targets; i++)
 		json_array_append_new(targets, target_to_json(p, &now->targets[i]));
 	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "tick", (json_int_t)now->tick,
-			 "taken_ns", (json_int_t)now->taken_ns, "wall_ns",
-			 (json_int_t)now->wall_ns, "span_ns", (json_int_t)now->span_ns, "is_busy",
-			 now->is_busy, "host", host_to_json(&now->host), "models", models,
-			 "targets", targets);
+			 "taken_ns", (json_int_t)now->taken_ns, "wall_ns", (json_int_t)now->wall_ns,
+			 "span_ns", (json_int_t)now->span_ns, "is_busy", now->is_busy, "host",
+			 host_to_json(&now->host), "models", models, "targets", targets);
 }
 
 static json_t *evidence_to_json(const struct policy *p, const struct evidence *why)
@@ -113,12 +107,11 @@ static json_t *action_to_json(const struct policy *p, const struct observation *
 static json_t *verdict_to_json(const struct policy *p, uint32_t model, const struct verdict *v)
 {
 	return json_pack("{s:s, s:s, s:i, s:i, s:o}", "model", p->models[model].name, "reason",
-			 reason_name(v->reason), "level", v->level, "policy_level",
-			 v->policy_level, "evidence", evidence_to_json(p, &v->why));
+			 reason_name(v->reason), "level", v->level, "policy_level", v->policy_level,
+			 "evidence", evidence_to_json(p, &v->why));
 }
 
-json_t *plan_to_json(const struct policy *p, const struct observation *now,
-		     const struct plan *plan)
+json_t *plan_to_json(const struct policy *p, const struct observation *now, const struct plan *plan)
 {
 	json_t *verdicts = json_array(), *actions = json_array();
 
