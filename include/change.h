@@ -1,16 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * change: the life of a change, from a candidate policy to a generation in force: gates, approvals,
- * probation, keeping it or going back. Keeps the books and runs the gates; what the policy says is policy's,
- * where it is stored is record's, and whoever carries it out is told by a callback.
+ * probation, keeping it or going back. Keeps the books and runs the gates; what the policy says is
+ * policy's, where it is stored is record's, and whoever carries it out is told by a callback.
  *
  *   propose -> gating -> refused
  *                     -> waiting -> (approvals) -> ready -> applied -> kept
  *                                                       -> rolled_back (a new change of its own)
  *              any open state -> withdrawn | superseded
  *
- * The rules that judge a change are those of the generation in force, never its own. Every step, refusals
- * included, is one entry of the journal's chain with who, when, why and change request.
+ * The rules that judge a change are those of the generation in force, never its own. Every step,
+ * refusals included, is one entry of the journal's chain with who, when, why and change request.
  */
 #ifndef MODELGOV_CHANGE_H
 #define MODELGOV_CHANGE_H
@@ -32,7 +32,8 @@
 	X(READY, "ready", true, "approved; nobody has applied it yet")                             \
 	X(PROBATION, "probation", true, "in force and watched")                                    \
 	X(KEPT, "kept", false, "in force, or was, until a later one")                              \
-	X(ROLLED_BACK, "rolled_back", false, "worse than before: the generation before it is in force again") \
+	X(ROLLED_BACK, "rolled_back", false,                                                       \
+	  "worse than before: the generation before it is in force again")                         \
 	X(WITHDRAWN, "withdrawn", false, "taken back by its author or an operator")                \
 	X(SUPERSEDED, "superseded", false, "the policy it was made for is not in force any more")
 
@@ -40,23 +41,38 @@ enum change_state {
 #define X(tag, name, is_open, meaning) CHANGE_##tag,
 	CHANGE_STATES(X)
 #undef X
-	N_CHANGE_STATES,
+		N_CHANGE_STATES,
 };
 
 /* ---- people ---------------------------------------------------------------------------------- */
 
-/* Who asks, as the kernel says (SO_PEERCRED). name is the user's, or the number as text. */
+/*
+ * Who asks, as the kernel says (SO_PEERCRED, SO_PEERGROUPS). Names are resolved by whoever asks the
+ * user database, so that this room never waits for it: the user's, or the number as text.
+ */
 struct person {
 	uid_t uid;
 	const char *name;
-	const gid_t *groups; /* all of them, supplementary ones included */
+	const char *const *groups; /* names of all of them, supplementary ones included */
 	unsigned int n_groups;
 	bool is_viewer, is_operator, is_approver; /* by the host's settings; uid 0 is all three */
 };
 
 /* ---- gates ----------------------------------------------------------------------------------- */
 
-enum gate_verdict { GATE_PASS, GATE_FAIL, GATE_INCONCLUSIVE };
+/* How a gate ended. X(tag, name, meaning). Names are stored. */
+#define GATE_VERDICTS(X)                                                                           \
+	X(PASS, "pass", "nothing to say against it")                                               \
+	X(FAIL, "fail", "the change is refused")                                                   \
+	X(INCONCLUSIVE, "inconclusive",                                                            \
+	  "could not tell: an approver accepts that with a reason, or it waits")
+
+enum gate_verdict {
+#define X(tag, name, meaning) GATE_##tag,
+	GATE_VERDICTS(X)
+#undef X
+		N_GATE_VERDICTS,
+};
 
 /* ---- the room -------------------------------------------------------------------------------- */
 
@@ -66,7 +82,7 @@ struct sd_bus;
 
 struct changes_options {
 	struct sd_event *event;
-	struct sd_bus *bus;       /* NULL: executable gates are inconclusive: nobody to confine them */
+	struct sd_bus *bus; /* NULL: executable gates are inconclusive: nobody to confine them */
 	struct journal *journal;
 	const char *gates_dirs[2]; /* /etc/modelgov/gates.d, and the shipped one or NULL */
 	struct host_facts facts;
@@ -79,7 +95,8 @@ struct changes_options {
 };
 
 /* Reads what is in force and open from the record: a daemon that died goes on where it was. */
-int changes_open(const struct changes_options *options, struct changes **ret_changes, struct err *e);
+int changes_open(const struct changes_options *options, struct changes **ret_changes,
+		 struct err *e);
 void changes_close(struct changes *c);
 
 /* The generation in force: 0 before the first. */
@@ -90,15 +107,16 @@ typedef void change_reply(json_t *take_document, const char *problem, void *user
 
 struct proposal {
 	const struct person *author;
-	const char *canonical;  /* of the candidate */
-	const char *reason;     /* not empty, but for source "etc" */
-	const char *ticket;     /* change request, "" for none */
-	const char *source;     /* "etc", "proposal", "rollback", "import" */
-	uint64_t equals;        /* generation it returns to, 0 for none */
-	bool applies;           /* apply as soon as the rules allow */
+	const char *canonical; /* of the candidate */
+	const char *reason;    /* not empty, but for source "etc" */
+	const char *ticket;    /* change request, "" for none */
+	const char *source;    /* "etc", "proposal", "rollback", "import" */
+	uint64_t equals;       /* generation it returns to, 0 for none */
+	bool applies;          /* apply as soon as the rules allow */
 };
 
-void change_propose(struct changes *c, const struct proposal *p, change_reply *reply, void *userdata);
+void change_propose(struct changes *c, const struct proposal *p, change_reply *reply,
+		    void *userdata);
 void change_approve(struct changes *c, uint64_t id, const struct person *who, const char *why,
 		    change_reply *reply, void *userdata);
 void change_apply(struct changes *c, uint64_t id, const struct person *who, const char *why,
