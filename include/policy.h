@@ -19,6 +19,7 @@
 #define MAX_MATCHES 16         /* patterns of one model; chosen, one unit is the usual case */
 #define MAX_LABELS 16
 #define MAX_ITEMS 16           /* of any other list in a manifest; chosen, a handful is usual */
+#define POLICY_MAX_TEMPLATES 64 /* chosen: more than anybody can keep apart */
 
 /* Texts in the order they were written; memory of the policy's arena. */
 struct names {
@@ -176,6 +177,7 @@ struct model {
 	const char *rollback; /* what people do to go back, "" when not said */
 
 	const char *file; /* where it was read; "" for a policy from its canonical form */
+	const struct given *given; /* policy's own: where each value stood, for policy_resolved() */
 };
 
 /* ---- policy ---------------------------------------------------------------------------------- */

@@ -26,7 +26,8 @@
 	X(USAGE, 2, "the command line was wrong")                                                  \
 	X(POLICY, 3, "the policy has errors")                                                      \
 	X(UNREACHABLE, 4, "modelgovd is not reachable")                                            \
-	X(DENIED, 5, "not permitted: needs root, or membership of the viewer group")
+	X(DENIED, 5, "not permitted: needs root, or membership of the viewer group")               \
+	X(INCONCLUSIVE, 6, "what was measured does not say")
 
 enum exit_status {
 #define X(tag, status, meaning) EXIT_##tag = status,
@@ -50,7 +51,10 @@ enum exit_status {
 	X(VERSION, "version", 'V', NULL, "print the version and exit")                             \
 	X(LIMIT, "limit", 'n', "N", "at most N actions (20)")                                      \
 	X(STRICT, "strict", 0, NULL, "warnings are errors")                                        \
-	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")
+	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")                    \
+	X(CHECK, "check", 0, "NAME", "only the check of that name")                                \
+	X(SAMPLES, "samples", 0, "N", "run each check N times")                                    \
+	X(STOP, "stop", 0, NULL, "end the shadow")
 
 enum option_id {
 #define X(tag, name, letter, argument, help) OPTION_##tag,
@@ -75,8 +79,10 @@ extern const struct option_info option_table[N_OPTIONS];
 /* What the options and the environment said. */
 struct cli {
 	const char *etc, *socket, *state_dir;
-	bool is_json, is_strict, is_offline, wants_help, wants_version;
+	const char *check; /* NULL: all */
+	bool is_json, is_strict, is_offline, is_stop, wants_help, wants_version;
 	unsigned int limit;
+	unsigned int samples; /* 0: as the manifest says */
 };
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -109,8 +115,14 @@ int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
 int restore_run(const struct cli *cli, int argc, char **argv);
+int plan_run(const struct cli *cli, int argc, char **argv);
+int verify_run(const struct cli *cli, int argc, char **argv);
+int shadow_run(const struct cli *cli, int argc, char **argv);
 int version_run(const struct cli *cli, int argc, char **argv);
 int help_run(const struct cli *cli, int argc, char **argv);
+
+/* Has modelgovd run the policy in etc beside the one in force: `apply --shadow`. */
+int shadow_begin(const struct cli *cli, const char *etc);
 
 /* Not for people: what completion and documentation are made from. */
 int complete_main(struct cli *cli, int argc, char **argv);

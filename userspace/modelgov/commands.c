@@ -69,6 +69,31 @@ const struct command command_table[] = {
 	  .has_json = true,
 	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY),
 	  .run = reload_run },
+	{ .name = "verify",
+	  .arguments = "MODEL",
+	  .summary = "does the model still do what it did",
+	  .details =
+		  "Runs the checks of its manifest as who calls, judges them by their limits and "
+		  "compares them with the same checks under the generation before: better, equal, "
+		  "worse or inconclusive. Results are recorded, for operators and owners of the "
+		  "model.",
+	  .options = BIT(OPTION_CHECK) | BIT(OPTION_SAMPLES),
+	  .least = 1,
+	  .most = 1,
+	  .has_json = true,
+	  .completion = COMPLETE_MODELS,
+	  .exits = ASKS_DAEMON | BIT(EXIT_INCONCLUSIVE),
+	  .run = verify_run },
+	{ .name = "shadow",
+	  .arguments = "",
+	  .summary = "how a candidate beside the policy in force differs",
+	  .details = "Of the one that apply --shadow began: per model and knob, the ticks in which it "
+		     "wanted another value, and both values at the last tick. It never acts, and "
+		     "ends when the policy in force changes.",
+	  .options = BIT(OPTION_STOP),
+	  .has_json = true,
+	  .exits = ASKS_DAEMON,
+	  .run = shadow_run },
 	{ .name = "run",
 	  .arguments = "NAME -- COMMAND [ARGUMENT]...",
 	  .summary = "start a command as the model NAME",

@@ -128,6 +128,7 @@ static bool is_restarting(const struct daemon *d)
 void daemon_close(struct daemon *d)
 {
 	changes_undo(d);
+	shadow_end(d, "modelgovd stops");
 	sense_close(d->sense, !is_restarting(d));
 	journal_close(d->journal);
 	control_close(d->control); /* after the two that answer requests late */

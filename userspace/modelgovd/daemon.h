@@ -33,6 +33,8 @@ struct policy_slot {
 	uint64_t refused_wall_ns;
 };
 
+struct shadow;
+
 struct daemon {
 	struct options options;
 	sd_event *event;
@@ -46,6 +48,8 @@ struct daemon {
 	struct worker *actor;    /* the thread act runs on */
 	struct journal *journal;
 	struct control *control;
+
+	struct shadow *shadow;   /* a candidate beside the policy in force; NULL: none */
 
 	struct state state;
 	struct plan plan;
@@ -88,6 +92,23 @@ int reload_open(struct daemon *d, struct err *e);
 bool reload_now(struct daemon *d); /* true: what is in /etc is in force */
 void policies_retire(struct daemon *d);
 bool daemon_enforces(const struct daemon *d);
+
+/* The number of the generation in force, 0 before the first. */
+uint64_t daemon_generation(const struct daemon *d);
+
+/* shadow.c: a candidate policy beside the one in force, without acting */
+void shadow_tick(struct daemon *d);
+void shadow_end(struct daemon *d, const char *why); /* nothing runs: nothing happens */
+json_t *shadow_to_json(const struct daemon *d);
+void on_shadow(struct request *request, json_t *parameters, void *userdata);
+void on_shadow_report(struct request *request, json_t *parameters, void *userdata);
+void on_shadow_stop(struct request *request, json_t *parameters, void *userdata);
+
+/* verify.c: what plan and verify ask */
+void on_policy(struct request *request, json_t *parameters, void *userdata);
+void on_ticks(struct request *request, json_t *parameters, void *userdata);
+void on_checks(struct request *request, json_t *parameters, void *userdata);
+void on_check_result(struct request *request, json_t *parameters, void *userdata);
 
 /* methods.c, status.c: what the control socket offers */
 extern const struct method daemon_methods[];

@@ -44,6 +44,7 @@ static void governed_tick(struct daemon *d)
 	}
 	decide(d->slot.policy, d->now, &d->state, &d->plan);
 	journal_tick(d->journal, d->slot.policy, d->now, &d->plan);
+	shadow_tick(d);
 	if (d->wants_release) {
 		d->wants_release = false;
 		carry_release(d); /* runs before the plan: act's thread keeps the order */

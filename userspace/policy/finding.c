@@ -107,7 +107,7 @@ __attribute__((format(printf, 4, 0))) static void finding_vadd(struct findings *
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	else
-		kept = arena_strdup(&f->arena, text);
+		kept = arena_printf(&f->arena, "%s%s", text, where->via ? where->via : "");
 	finding_append(f, &(struct finding){ .level = level,
 					     .file = where->file,
 					     .line = where->line,

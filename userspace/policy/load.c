@@ -10,13 +10,18 @@
 #include "source.h"
 
 #define HOST_FILE        "modelgov.yaml"
-#define MODELS_DIRECTORY "models.d"
+
+/* The two directories below a root. */
+enum folder { FOLDER_MODELS, FOLDER_TEMPLATES, N_FOLDERS };
+
+static const char *const folder_names[N_FOLDERS] = { "models.d", "templates.d" };
 
 /* One directory tree; the one in /etc comes before the shipped one. */
 struct root {
 	const char *path;
-	int fd, models_fd; /* -1 where there is none */
-	char *models_path;
+	int fd;                 /* -1 where there is none */
+	int folders[N_FOLDERS]; /* so are these */
+	const char *folder_paths[N_FOLDERS];
 };
 
 struct load {
@@ -26,33 +31,44 @@ struct load {
 	struct origins *origins; /* one for each model */
 	struct root roots[2];
 	unsigned int n_roots;
-	struct arena places, scratch, names;
+	struct templates templates;
+	struct arena places, scratch, names, patterns; /* patterns: of the templates */
 };
 
 /* ---- directories --------------------------------------------------------------------------- */
 
+static int folder_open(struct load *l, struct root *root, enum folder folder, struct err *e)
+{
+	root->folder_paths[folder] =
+		arena_printf(&l->names, "%s/%s", root->path, folder_names[folder]);
+	if (!root->folder_paths[folder])
+		return err_set(e, -ENOMEM, "load %s", root->path);
+	int r = directory_open(l->source, root->folder_paths[folder], l->findings,
+			       &root->folders[folder], e);
+
+	/* none yet; or a finding, and nothing in it is read */
+	return r == -ENOENT || r == -EINVAL ? 0 : r;
+}
+
 static int root_open(struct load *l, const char *path, struct err *e)
 {
 	struct root *root = &l->roots[l->n_roots++];
-
-	*root = (struct root){ .fd = -1, .models_fd = -1 };
 	size_t length = strlen(path);
 
+	*root = (struct root){ .fd = -1, .folders = { -1, -1 } };
 	while (length > 1 && path[length - 1] == '/')
 		length--;
 	root->path = arena_printf(&l->names, "%.*s", (int)length, path);
-	root->models_path = arena_printf(&l->names, "%.*s/" MODELS_DIRECTORY, (int)length, path);
-	if (!root->path || !root->models_path)
+	if (!root->path)
 		return err_set(e, -ENOMEM, "load %s", path);
 	int r = directory_open(l->source, path, l->findings, &root->fd, e);
 
 	if (r == -ENOENT)
 		return err_set(e, r, "open policy directory %s", path);
-	if (r == 0)
-		r = directory_open(l->source, root->models_path, l->findings, &root->models_fd, e);
-	if (r == -ENOENT ||
-	    r == -EINVAL) /* no models yet; or a finding, and nothing in it is read */
-		r = 0;
+	if (r == -EINVAL)
+		return 0;
+	for (int i = 0; i < N_FOLDERS && r == 0; i++)
+		r = folder_open(l, root, (enum folder)i, e);
 	return r;
 }
 
@@ -70,7 +86,8 @@ static void roots_close(struct load *l)
 {
 	for (unsigned int i = 0; i < l->n_roots; i++) {
 		cleanup_fd(&l->roots[i].fd);
-		cleanup_fd(&l->roots[i].models_fd);
+		for (int j = 0; j < N_FOLDERS; j++)
+			cleanup_fd(&l->roots[i].folders[j]);
 	}
 }
 
@@ -101,7 +118,8 @@ static struct reading_room room_for(struct load *l)
 				      .places = &l->places,
 				      .scratch = &l->scratch,
 				      .facts = &l->source->facts,
-				      .host = &l->policy->host };
+				      .host = &l->policy->host,
+				      .templates = &l->templates };
 }
 
 static int host_file_load(struct load *l, const struct manifest_file *file)
@@ -157,11 +175,11 @@ static int model_load(struct load *l, const struct manifest_file *file)
 	return r == -EINVAL ? 0 : r;
 }
 
-/* ---- all models ---------------------------------------------------------------------------- */
+/* ---- all files of a folder ----------------------------------------------------------------- */
 
 /* Both roots' manifests by name; /etc's hides a shipped one of the same name. */
-static int models_list(struct load *l, struct manifest_file **ret_files, unsigned int *ret_n,
-		       struct err *e)
+static int folder_list(struct load *l, enum folder folder, struct manifest_file **ret_files,
+		       unsigned int *ret_n, struct err *e)
 {
 	struct manifest_file *lists[2] = { NULL, NULL };
 	unsigned int n[2] = { 0, 0 }, at[2] = { 0, 0 }, n_all = 0;
@@ -169,10 +187,10 @@ static int models_list(struct load *l, struct manifest_file **ret_files, unsigne
 	for (unsigned int i = 0; i < l->n_roots; i++) {
 		struct root *root = &l->roots[i];
 
-		if (root->models_fd < 0)
+		if (root->folders[folder] < 0)
 			continue;
-		int r = directory_list(root->models_fd, root->models_path, NULL, &l->names,
-				       l->findings, &lists[i], &n[i], e);
+		int r = directory_list(root->folders[folder], root->folder_paths[folder], NULL,
+				       &l->names, l->findings, &lists[i], &n[i], e);
 
 		if (r < 0)
 			return r;
@@ -180,7 +198,7 @@ static int models_list(struct load *l, struct manifest_file **ret_files, unsigne
 	struct manifest_file *all = arena_new(&l->names, struct manifest_file, n[0] + n[1] + 1);
 
 	if (!all)
-		return err_set(e, -ENOMEM, "list models");
+		return err_set(e, -ENOMEM, "list %s", folder_names[folder]);
 	while (at[0] < n[0] || at[1] < n[1]) {
 		int order = at[0] == n[0]   ? 1
 			    : at[1] == n[1] ? -1
@@ -195,6 +213,60 @@ static int models_list(struct load *l, struct manifest_file **ret_files, unsigne
 	return 0;
 }
 
+/* ---- templates ----------------------------------------------------------------------------- */
+
+static int template_load(struct load *l, const struct manifest_file *file)
+{
+	struct template *t = &l->templates.all[l->templates.n];
+	struct reading_room room = room_for(l);
+	const char *name = arena_printf(&l->patterns, "%.*s",
+					(int)(strlen(file->name) - strlen(".yaml")), file->name);
+
+	room.scratch = room.keep = &l->patterns; /* open until the models are read */
+	if (!name)
+		return -ENOMEM;
+	t->name = name;
+	l->templates.n++; /* also when it is broken: who names it is told no more than that */
+	int r = source_open(l, file, &t->text, &t->source);
+
+	t->is_broken = true;
+	return r == 0 ? template_read(&room, t, NULL) : r == -EINVAL ? 0 : r;
+}
+
+static int templates_load(struct load *l, struct err *e)
+{
+	struct manifest_file *files = NULL;
+	unsigned int n = 0;
+	int r = folder_list(l, FOLDER_TEMPLATES, &files, &n, e);
+
+	if (r < 0)
+		return r;
+	if (n > POLICY_MAX_TEMPLATES) {
+		finding_add_file(l->findings, FINDING_ERROR,
+				 l->roots[0].folder_paths[FOLDER_TEMPLATES],
+				 "there are %u templates; at most %d are read", n,
+				 POLICY_MAX_TEMPLATES);
+		n = 0;
+	}
+	l->templates.all = arena_new(&l->patterns, struct template, n + 1);
+	if (!l->templates.all)
+		return err_set(e, -ENOMEM, "load %u templates", n);
+	for (unsigned int i = 0; i < n; i++) {
+		r = template_load(l, &files[i]);
+		if (r < 0)
+			return err_set(e, r, "load %s", files[i].path);
+	}
+	return 0;
+}
+
+static void templates_close(struct load *l)
+{
+	for (unsigned int i = 0; i < l->templates.n; i++)
+		template_close(&l->templates.all[i]);
+}
+
+/* ---- models -------------------------------------------------------------------------------- */
+
 static int model_compare(const void *a, const void *b)
 {
 	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
@@ -204,13 +276,13 @@ static int models_load(struct load *l, struct err *e)
 {
 	struct manifest_file *files = NULL;
 	unsigned int n = 0;
-	int r = models_list(l, &files, &n, e);
+	int r = folder_list(l, FOLDER_MODELS, &files, &n, e);
 
 	if (r < 0)
 		return r;
 	if (n > POLICY_MAX_MODELS) {
 		finding_add_file(
-			l->findings, FINDING_ERROR, l->roots[0].models_path,
+			l->findings, FINDING_ERROR, l->roots[0].folder_paths[FOLDER_MODELS],
 			"the directory holds %u models; at most %d are governed on one host", n,
 			POLICY_MAX_MODELS);
 		return 0;
@@ -255,6 +327,8 @@ static int everything_load(struct load *l, struct err *e)
 	if (r == 0)
 		r = host_load(l, e);
 	if (r == 0)
+		r = templates_load(l, e);
+	if (r == 0)
 		r = models_load(l, e);
 	return r == 0 ? policy_finish(l, e) : r;
 }
@@ -271,13 +345,16 @@ int policy_load(const struct policy_source *source, struct policy **ret_policy,
 	arena_init(&l.places);
 	arena_init(&l.scratch);
 	arena_init(&l.names);
+	arena_init(&l.patterns);
 
 	int r = everything_load(&l, e);
 
 	roots_close(&l);
+	templates_close(&l);
 	arena_fini(&l.places);
 	arena_fini(&l.scratch);
 	arena_fini(&l.names);
+	arena_fini(&l.patterns);
 	if (r == 0)
 		*ret_policy = TAKE_PTR(l.policy);
 	policy_free(l.policy);

@@ -76,8 +76,30 @@ static bool is_wanted(const struct reader *r, const struct scope *in, const stru
 {
 	if (r->room->is_canonical && k->is_heading)
 		return false;
-	return k->is_required &&
-	       (r->manifest != MANIFEST_TEMPLATE || k->is_heading || strchr(in->shown, '['));
+	return k->is_required && ((r->manifest != MANIFEST_TEMPLATE && !r->is_partial) ||
+				  k->is_heading || strchr(in->shown, '['));
+}
+
+/* ---- where values come from ---------------------------------------------------------------- */
+
+static int given_keep(struct reader *r, const struct scope *in, const struct key *k,
+		      const struct node *n, const char *label)
+{
+	int line = tree_line(n);
+
+	if (k->type == TYPE_GROUP || k->type == TYPE_GROUPS || line == 0)
+		return 0;
+	struct given *g = arena_new(r->room->keep, struct given, 1);
+
+	if (!g)
+		return -ENOMEM;
+	*g = (struct given){
+		.next = r->given, .row = k, .item = in->item, .label = label, .line = line
+	};
+	if (tree_is_inherited(&r->tree, n))
+		g->template = r->template_file;
+	r->given = g;
+	return 0;
 }
 
 /* ---- labels -------------------------------------------------------------------------------- */
@@ -113,7 +135,8 @@ static int labels_read(struct reader *r, const struct scope *in, const struct ke
 
 		label->key = arena_strdup(r->room->keep, n->key->text);
 		label->value = "";
-		if (!label->key || text_keep(r, in, k, n, &label->value) < 0)
+		if (!label->key || text_keep(r, in, k, n, &label->value) < 0 ||
+		    given_keep(r, in, k, n, label->key) < 0)
 			return -ENOMEM;
 		n_labels++;
 	}
@@ -167,6 +190,8 @@ static int item_read(struct reader *r, const struct scope *in, const struct key 
 		     const struct node *n, const char *shown)
 {
 	struct scope item = { .rows = k->keys, .shown = shown };
+
+	(void)field_items(k, in->into, &item.item);
 
 	if (n->kind != NODE_GROUP) {
 		tree_error(&r->tree, n, "%s: is not a group of keys; known here: %s", shown,
@@ -246,7 +271,9 @@ static int below_read(struct reader *r, const struct scope *in, const struct key
 		      const struct node *n)
 {
 	char shown[64];
-	struct scope below = { .rows = k->keys, .shown = shown, .into = in->into };
+	struct scope below = {
+		.rows = k->keys, .shown = shown, .into = in->into, .item = in->item
+	};
 
 	snprintf(shown, sizeof(shown), "%s%s%s", in->shown, *in->shown ? "." : "", k->name);
 	return group_read(r, &below, n);
@@ -285,6 +312,8 @@ static int group_read(struct reader *r, const struct scope *in, const struct nod
 		}
 		int result = value_read(r, in, k, n);
 
+		if (result == 0 && k->type != TYPE_LABELS)
+			result = given_keep(r, in, k, n, NULL);
 		if (result < 0)
 			return result;
 	}
@@ -389,21 +418,94 @@ static void origins_keep(struct reader *r, const struct model *m, struct origins
 	origins_list(r, "match.cgroups", m->cgroups, m->n_cgroups, ret_origins->cgroups);
 }
 
+/* ---- templates ----------------------------------------------------------------------------- */
+
+void template_close(struct template *t)
+{
+	tree_close(&t->tree);
+	free(TAKE_PTR(t->text));
+}
+
+int template_read(struct reading_room *room, struct template *t, struct model *ret_values)
+{
+	struct reader r = { .room = room, .manifest = MANIFEST_TEMPLATE };
+	unsigned int before = t->source.n_errors;
+	struct model *values = arena_new(room->scratch, struct model, 1);
+	int result = text_check(&t->source);
+
+	if (!values)
+		return -ENOMEM;
+	if (result == 0)
+		result = tree_open(&t->source, room->scratch, &t->tree);
+	if (result == 0) {
+		r.tree = t->tree;
+		result = tree_read(&r, values);
+	}
+	t->is_broken = result < 0 || t->source.n_errors > before;
+	if (ret_values)
+		*ret_values = *values;
+	return result == -ENOMEM ? result : 0;
+}
+
+static const struct template *template_find(const struct templates *all, const char *name)
+{
+	for (unsigned int i = 0; all && i < all->n; i++)
+		if (strcmp(all->all[i].name, name) == 0)
+			return &all->all[i];
+	return NULL;
+}
+
+static void template_report(struct reader *r, const struct node *n)
+{
+	const struct templates *all = r->room->templates;
+	const char *list = "";
+
+	for (unsigned int i = 0; all && list && i < all->n; i++)
+		list = arena_printf(r->room->scratch, "%s%s%s", list, *list ? ", " : "",
+				    all->all[i].name);
+	tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s", value_quote(r, n),
+		   list && *list ? "there are " : "there are none in templates.d", list ? list : "");
+}
+
+/* What the manifest's template says where it says nothing itself. */
+static int template_apply(struct reader *r)
+{
+	static const char *const headings[] = { "apiVersion", "kind", NULL };
+	const struct node *n = tree_find(&r->tree, "metadata.template");
+
+	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused || r->room->is_canonical)
+		return 0;
+	const struct template *t = template_find(r->room->templates, n->text);
+
+	if (!t)
+		template_report(r, n);
+	r->is_partial = !t || t->is_broken;
+	if (r->is_partial)
+		return 0;
+	r->template_file = arena_strdup(r->room->keep, t->source.file);
+	return r->template_file ? tree_inherit(&r->tree, &t->tree, headings, n) : -ENOMEM;
+}
+
+/* ---- models -------------------------------------------------------------------------------- */
+
 int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 		    struct model *ret_model, struct origins *ret_origins)
 {
 	struct reader r = { .room = room, .manifest = MANIFEST_MODEL, .tree = *t };
 	struct model *m = ret_model;
+	int result = template_apply(&r);
 
 	for (int i = 0; i < N_KNOBS; i++)
 		m->values[i] = MISSING; /* also those that have no key */
-	int result = tree_read(&r, m);
-
-	if (*m->name == '\0')
+	if (result == 0)
+		result = tree_read(&r, m);
+	if (!m->name || *m->name == '\0')
 		m->name = name;
+	m->given = r.given;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
-	model_check(&r.tree, room->host, room->facts, name, m);
+	if (!r.is_partial)
+		model_check(&r.tree, room->host, room->facts, name, m);
 	origins_keep(&r, m, ret_origins);
 	return 0;
 }

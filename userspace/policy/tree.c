@@ -60,9 +60,16 @@ static int scalar_width(const struct node *n, struct fy_node *origin, enum fy_no
 	return style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED ? width + 2 : width;
 }
 
-void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *ret_column,
-		int *ret_width)
+/* Where a node is, in the text of which tree. */
+struct spot {
+	const struct tree *home;
+	int line, column, width;
+};
+
+static struct spot spot_find(const struct tree *t, const struct node *n)
 {
+	struct spot at = { .home = n->home ? n->home : t, .width = 1 };
+
 	/* a key says more than the first line below it, and an empty value has no place */
 	if (n->key && (n->kind != NODE_VALUE || n->is_empty))
 		n = n->key;
@@ -72,28 +79,78 @@ void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *
 
 	struct fy_node *origin = (struct fy_node *)n->origin;
 
-	*ret_line = *ret_column = 0;
-	*ret_width = 1;
-	if (!origin) /* a node that was not written: from a canonical form */
-		return;
-	origin_where(t, origin, ret_line, ret_column);
+	if (!origin) /* from a canonical form */
+		return at;
+	origin_where(at.home, origin, &at.line, &at.column);
 	if (!fy_node_is_scalar(origin))
-		return;
+		return at;
 	enum fy_node_style style = fy_node_get_style(origin);
 
-	*ret_width = scalar_width(n, origin, style);
+	at.width = scalar_width(n, origin, style);
 	/* the library points behind the quote, and behind the * */
 	if ((style == FYNS_SINGLE_QUOTED || style == FYNS_DOUBLE_QUOTED || style == FYNS_ALIAS) &&
-	    *ret_column > 1)
-		*ret_column -= 1;
+	    at.column > 1)
+		at.column -= 1;
+	return at;
+}
+
+bool tree_is_inherited(const struct tree *t, const struct node *n)
+{
+	return n->home && n->home->source != t->source;
+}
+
+int tree_line(const struct node *n)
+{
+	struct fy_node *origin = (struct fy_node *)n->key->origin;
+	struct fy_token *token = origin ? fy_node_get_scalar_token(origin) : NULL;
+	const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
+
+	return mark ? mark->line + 1 : 0;
+}
+
+static void node_say(const struct tree *t, const struct node *n, enum finding_level level,
+		     const char *format, va_list args)
+{
+	_cleanup_free_ char *text = NULL;
+	struct spot at = spot_find(t, n);
+	const char *via = tree_is_inherited(t, n) && t->via ? t->via : "";
+
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	if (level == FINDING_ERROR)
+		source_error(at.home->source, at.line, at.column, at.width, "%s%s",
+			     text ? text : "memory is short", via);
+	else
+		source_warning(at.home->source, at.line, at.column, at.width, "%s%s",
+			       text ? text : "memory is short", via);
+}
+
+void tree_error(const struct tree *t, const struct node *n, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	node_say(t, n, FINDING_ERROR, format, args);
+	va_end(args);
+}
+
+void tree_warning(const struct tree *t, const struct node *n, const char *format, ...)
+{
+	va_list args;
+
+	va_start(args, format);
+	node_say(t, n, FINDING_WARNING, format, args);
+	va_end(args);
 }
 
 struct place tree_place(const struct tree *t, const struct node *n, struct arena *arena)
 {
-	int line, column, width;
+	struct spot at = spot_find(t, n);
+	struct place p = source_place(at.home->source, arena, at.line, at.column, at.width);
 
-	tree_where(t, n, &line, &column, &width);
-	return source_place(t->source, arena, line, column, width);
+	if (tree_is_inherited(t, n) && t->via)
+		p.via = arena_strdup(arena, t->via); /* NULL when memory is short: it is not said */
+	return p;
 }
 
 /* ---- the subset ---------------------------------------------------------------------------- */
@@ -168,6 +225,7 @@ static int node_new(struct tree *t, struct fy_node *origin, struct node **ret_no
 	if (!n)
 		return -ENOMEM;
 	n->origin = origin;
+	n->home = t;
 	*ret_node = n;
 	return 0;
 }
@@ -441,28 +499,27 @@ static void single_check(struct tree *t)
 
 int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree)
 {
-	struct tree t = { .source = s, .arena = arena };
-	int r = parser_open(&t);
+	struct tree *t = ret_tree;
+
+	*t = (struct tree){ .source = s, .arena = arena };
+	int r = parser_open(t);
 
 	/* an escape such as \L makes three bytes of two: twice the text is room for every value */
-	t.buffer_bytes = s->length * 2;
-	t.buffer = arena_alloc(arena, t.buffer_bytes + 1);
-	if (!t.buffer)
+	t->buffer_bytes = s->length * 2;
+	t->buffer = arena_alloc(arena, t->buffer_bytes + 1);
+	if (!t->buffer)
 		r = -ENOMEM;
 	if (r == 0)
-		r = document_open(&t);
+		r = document_open(t);
 	if (r == 0) {
-		anchors_check(&t);
-		r = node_build(&t, fy_document_root(t.document), NULL, 0, &t.root);
+		anchors_check(t);
+		r = node_build(t, fy_document_root(t->document), NULL, 0, &t->root);
 	}
 	if (r == 0)
-		single_check(&t);
-	if (r < 0) {
-		tree_close(&t);
-		return r;
-	}
-	*ret_tree = t;
-	return 0;
+		single_check(t);
+	if (r < 0)
+		tree_close(t);
+	return r;
 }
 
 void tree_close(struct tree *t)
@@ -473,6 +530,65 @@ void tree_close(struct tree *t)
 	fy_diag_destroy(t->diagnosis);
 	t->document = t->parser = t->diagnosis = NULL;
 }
+
+/* ---- inheriting ---------------------------------------------------------------------------- */
+
+static struct node *child_find(const struct node *group, const char *name)
+{
+	for (struct node *n = group->first; n; n = n->next)
+		if (strcmp(n->key->text, name) == 0)
+			return n;
+	return NULL;
+}
+
+static bool is_among(const char *const *names, const char *name)
+{
+	for (; *names; names++)
+		if (strcmp(*names, name) == 0)
+			return true;
+	return false;
+}
+
+static int group_inherit(struct arena *arena, struct node *group, const struct node *base,
+			 const char *const *except)
+{
+	struct node **end = &group->first;
+
+	while (*end)
+		end = &(*end)->next;
+	for (const struct node *n = base->first; n; n = n->next) {
+		static const char *const nothing[] = { NULL };
+		struct node *own = child_find(group, n->key->text);
+
+		if (is_among(except, n->key->text))
+			continue;
+		if (own && own->kind == NODE_GROUP && n->kind == NODE_GROUP) {
+			if (group_inherit(arena, own, n, nothing) < 0)
+				return -ENOMEM;
+			continue;
+		}
+		if (own)
+			continue;
+		struct node *copy = arena_new(arena, struct node, 1);
+
+		if (!copy)
+			return -ENOMEM;
+		*copy = *n;
+		copy->next = NULL;
+		*end = copy;
+		end = &copy->next;
+	}
+	return 0;
+}
+
+int tree_inherit(struct tree *t, const struct tree *base, const char *const *except,
+		 const struct node *place)
+{
+	t->via = arena_printf(t->arena, "; %s:%d inherits it", t->source->file, tree_line(place));
+	return t->via ? group_inherit(t->arena, t->root, base->root, except) : -ENOMEM;
+}
+
+/* ---- looking up ---------------------------------------------------------------------------- */
 
 const struct node *tree_find(const struct tree *t, const char *path)
 {

@@ -255,9 +255,9 @@ static void objective_judge(struct trial *t, uint32_t i, uint32_t k, uint32_t j)
 		promise_withdrawn_add(t, i, k);
 		return;
 	}
-	if (o->indicator == INDICATOR_RUNQUEUE_WAIT)
+	if (o->indicator != INDICATOR_MEMORY_STALL)
 		loss_add(t, RISK_SHARE, i, k, t->shares_before[i], t->shares_after[j]);
-	else if (o->indicator == INDICATOR_MEMORY_STALL)
+	else
 		loss_add(t, RISK_MEMORY_KEPT, i, k, protected_of(&t->c->before, i),
 			 protected_of(&t->c->after, j));
 	budget_judge(t, i, k, j, k_after);

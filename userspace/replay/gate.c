@@ -45,8 +45,8 @@ static const char *promise_print(const struct objective *o, struct arena *arena)
 
 static const char *budget_print(const struct objective *o, uint64_t budget, char *buf, size_t size)
 {
-	return o->indicator == INDICATOR_RUNQUEUE_WAIT ? duration_format(budget, buf, size)
-						       : share_format(budget, buf, size);
+	return o->indicator == INDICATOR_MEMORY_STALL ? share_format(budget, buf, size)
+						      : duration_format(budget, buf, size);
 }
 
 /* How the promise stood in the recorded ticks. */

@@ -79,6 +79,7 @@ static struct thresholds thresholds_find(void)
 {
 	return (struct thresholds){
 		.least = { [INDICATOR_RUNQUEUE_WAIT] = (uint64_t)parameter_value("samples.waits"),
+			   [INDICATOR_REQUEST_LATENCY] = (uint64_t)parameter_value("samples.waits"),
 			   [INDICATOR_MEMORY_STALL] = (uint64_t)parameter_value("samples.ticks") },
 		.tight_permyriad = PERMYRIAD - (uint64_t)parameter_value("give.slack")
 	};
