@@ -134,6 +134,9 @@ char *explain_action(const struct policy *p, const struct action *a);
 /* Why the model got what it got this tick, also when nothing was done; caller frees. */
 char *explain_verdict(const struct policy *p, uint32_t model, const struct verdict *v);
 
+/* Who changed a value that modelgov had set, and what became of it; caller frees. */
+char *explain_drift(const struct policy *p, const struct drift *d);
+
 /* ---- forms ----------------------------------------------------------------------------------- */
 
 /* Canonical JSON of the corridor's nouns; new references. */

@@ -57,29 +57,51 @@ static json_t *host_to_json(const struct host_reading *h)
 	return o;
 }
 
-static json_t *target_to_json(const struct policy *p, const struct target *t)
+static json_t *values_to_json(const uint64_t *values)
 {
-	json_t *values = json_object();
+	json_t *o = json_object();
 
 	for (unsigned int k = 0; k < N_KNOBS; k++)
-		json_object_set_new(values, knob_table[k].file, value_to_json(t->values[k]));
-	return json_pack("{s:s?, s:I, s:s, s:s, s:i, s:i, s:o}", "model", model_label(p, t->model),
-			 "cgroup_id", (json_int_t)t->cgroup_id, "path", t->path, "unit", t->unit,
-			 "driver", (int)t->driver, "knobs", (int)t->knobs, "values", values);
+		json_object_set_new(o, knob_table[k].file, value_to_json(values[k]));
+	return o;
+}
+
+static json_t *target_to_json(const struct policy *p, const struct target *t)
+{
+	return json_pack("{s:s?, s:I, s:s, s:s, s:i, s:i, s:o, s:o}", "model",
+			 model_label(p, t->model), "cgroup_id", (json_int_t)t->cgroup_id, "path",
+			 t->path, "unit", t->unit, "driver", (int)t->driver, "knobs", (int)t->knobs,
+			 "values", values_to_json(t->values), "written",
+			 values_to_json(t->written));
+}
+
+static json_t *writer_to_json(const struct writer *w)
+{
+	return json_pack("{s:s, s:I, s:s}", "kind", writer_name(w->kind), "pid", (json_int_t)w->pid,
+			 "comm", w->comm);
+}
+
+static json_t *intrusion_to_json(const struct intrusion *i)
+{
+	return json_pack("{s:I, s:s, s:o}", "cgroup_id", (json_int_t)i->cgroup_id, "knob",
+			 knob_table[i->knob].file, "writer", writer_to_json(&i->writer));
 }
 
 json_t *observation_to_json(const struct policy *p, const struct observation *now)
 {
-	json_t *models = json_array(), *targets = json_array();
+	json_t *models = json_array(), *targets = json_array(), *intrusions = json_array();
 
 	for (uint32_t i = 0; i < now->n_models; i++)
 		json_array_append_new(models, reading_to_json(p, i, &now->models[i]));
 	for (uint32_t i = 0; i < now->n_targets; i++)
 		json_array_append_new(targets, target_to_json(p, &now->targets[i]));
-	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o}", "tick", (json_int_t)now->tick,
-			 "taken_ns", (json_int_t)now->taken_ns, "wall_ns", (json_int_t)now->wall_ns,
-			 "span_ns", (json_int_t)now->span_ns, "is_busy", now->is_busy, "host",
-			 host_to_json(&now->host), "models", models, "targets", targets);
+	for (uint32_t i = 0; i < now->n_intrusions; i++)
+		json_array_append_new(intrusions, intrusion_to_json(&now->intrusions[i]));
+	return json_pack("{s:I, s:I, s:I, s:I, s:b, s:o, s:o, s:o, s:o}", "tick",
+			 (json_int_t)now->tick, "taken_ns", (json_int_t)now->taken_ns, "wall_ns",
+			 (json_int_t)now->wall_ns, "span_ns", (json_int_t)now->span_ns, "is_busy",
+			 now->is_busy, "host", host_to_json(&now->host), "models", models,
+			 "targets", targets, "intrusions", intrusions);
 }
 
 static json_t *evidence_to_json(const struct policy *p, const struct evidence *why)
@@ -97,11 +119,16 @@ static json_t *action_to_json(const struct policy *p, const struct observation *
 {
 	_cleanup_free_ char *sentence = explain_action(p, a);
 
-	return json_pack("{s:s?, s:s, s:s, s:o, s:o, s:s, s:s, s:o}", "model",
+	bool is_drift = a->reason == REASON_DRIFT;
+
+	return json_pack("{s:s?, s:s, s:s, s:o, s:o, s:o, s:i, s:o, s:s, s:s, s:o}", "model",
 			 model_label(p, a->model), "cgroup", now->targets[a->target].path, "knob",
 			 knob_table[a->knob].file, "before", value_to_json(a->expected), "value",
-			 value_to_json(a->value), "reason", reason_name(a->reason), "sentence",
-			 sentence ? sentence : "", "evidence", evidence_to_json(p, &a->why));
+			 value_to_json(a->value), "written", value_to_json(a->written), "times",
+			 (int)a->times, "writer",
+			 is_drift ? writer_to_json(&a->writer) : json_null(), "reason",
+			 reason_name(a->reason), "sentence", sentence ? sentence : "", "evidence",
+			 evidence_to_json(p, &a->why));
 }
 
 static json_t *verdict_to_json(const struct policy *p, uint32_t model, const struct verdict *v)
@@ -111,14 +138,27 @@ static json_t *verdict_to_json(const struct policy *p, uint32_t model, const str
 			 "evidence", evidence_to_json(p, &v->why));
 }
 
+static json_t *drift_to_json(const struct policy *p, const struct drift *d)
+{
+	return json_pack("{s:s?, s:I, s:s, s:o, s:o, s:o, s:I, s:o, s:i, s:b, s:b, s:b}", "model",
+			 model_label(p, d->model), "cgroup_id", (json_int_t)d->cgroup_id, "knob",
+			 knob_table[d->knob].file, "written", value_to_json(d->written), "found",
+			 value_to_json(d->found), "wanted", value_to_json(d->wanted), "found_ns",
+			 (json_int_t)d->found_ns, "writer", writer_to_json(&d->writer), "times",
+			 (int)d->times, "is_now", d->is_now, "is_news", d->is_news, "is_left_alone",
+			 d->is_left_alone);
+}
+
 json_t *plan_to_json(const struct policy *p, const struct observation *now, const struct plan *plan)
 {
-	json_t *verdicts = json_array(), *actions = json_array();
+	json_t *verdicts = json_array(), *actions = json_array(), *drifts = json_array();
 
 	for (uint32_t i = 0; i < plan->n_models; i++)
 		json_array_append_new(verdicts, verdict_to_json(p, i, &plan->verdicts[i]));
 	for (uint32_t i = 0; i < plan->n_actions; i++)
 		json_array_append_new(actions, action_to_json(p, now, &plan->actions[i]));
-	return json_pack("{s:I, s:b, s:o, s:o}", "tick", (json_int_t)plan->tick, "is_cut",
-			 plan->is_cut, "verdicts", verdicts, "actions", actions);
+	for (uint32_t i = 0; i < plan->n_drifts; i++)
+		json_array_append_new(drifts, drift_to_json(p, &plan->drifts[i]));
+	return json_pack("{s:I, s:b, s:o, s:o, s:o}", "tick", (json_int_t)plan->tick, "is_cut",
+			 plan->is_cut, "verdicts", verdicts, "actions", actions, "drifts", drifts);
 }

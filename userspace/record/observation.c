@@ -99,6 +99,7 @@ static void models_take(const json_t *forms, const struct policy *p, struct obse
 static int target_take(const json_t *form, struct arena *arena, struct target *t)
 {
 	const json_t *values = json_object_get(form, "values");
+	const json_t *written = json_object_get(form, "written");
 	uint64_t driver = field(form, "driver"), knobs = field(form, "knobs");
 
 	t->cgroup_id = field(form, "cgroup_id");
@@ -106,8 +107,10 @@ static int target_take(const json_t *form, struct arena *arena, struct target *t
 	t->knobs = knobs <= UINT32_MAX ? (uint32_t)knobs : 0;
 	t->path = arena_strdup(arena, text_field(form, "path"));
 	t->unit = arena_strdup(arena, text_field(form, "unit"));
-	for (unsigned int k = 0; k < N_KNOBS; k++)
+	for (unsigned int k = 0; k < N_KNOBS; k++) {
 		t->values[k] = field(values, knob_table[k].file);
+		t->written[k] = field(written, knob_table[k].file);
+	}
 	return t->path && t->unit ? 0 : -ENOMEM;
 }
 
@@ -142,6 +145,38 @@ static int targets_take(const json_t *forms, const struct policy *p, struct aren
 	return r;
 }
 
+/* ---- who wrote --------------------------------------------------------------------------------
+ */
+
+static void writer_take(const json_t *form, struct writer *w)
+{
+	uint64_t pid = field(form, "pid");
+
+	*w = (struct writer){ .kind = WRITER_UNKNOWN,
+			      .pid = pid <= UINT32_MAX ? (uint32_t)pid : 0 };
+	for (unsigned int k = 0; k < N_WRITERS; k++)
+		if (strcmp(text_field(form, "kind"), writer_name(k)) == 0)
+			w->kind = (enum writer_kind)k;
+	snprintf(w->comm, sizeof(w->comm), "%s", text_field(form, "comm"));
+}
+
+/* In the order they were recorded; a knob that this version does not have is left out. */
+static void intrusions_take(const json_t *forms, struct observation *now)
+{
+	const json_t *form;
+	size_t i;
+
+	json_array_foreach((json_t *)forms, i, form) {
+		struct intrusion *one = &now->intrusions[now->n_intrusions];
+
+		if (knob_find(text_field(form, "knob"), &one->knob) < 0)
+			continue;
+		one->cgroup_id = field(form, "cgroup_id");
+		writer_take(json_object_get(form, "writer"), &one->writer);
+		now->n_intrusions++;
+	}
+}
+
 /* ---- all of it --------------------------------------------------------------------------------
  */
 
@@ -150,6 +185,7 @@ int observation_from_json(const json_t *form, const struct policy *p, struct are
 {
 	const json_t *models = json_object_get(form, "models");
 	const json_t *targets = json_object_get(form, "targets");
+	const json_t *intrusions = json_object_get(form, "intrusions");
 	struct observation *now;
 
 	if (!json_is_integer(json_object_get(form, "tick")) ||
@@ -159,7 +195,8 @@ int observation_from_json(const json_t *form, const struct policy *p, struct are
 			       "not an observation: it has no tick, taken_ns, models or targets");
 	if (!(now = arena_new(arena, struct observation, 1)) ||
 	    !(now->models = arena_new(arena, struct model_reading, p->n_models)) ||
-	    !(now->targets = arena_new(arena, struct target, json_array_size(targets))))
+	    !(now->targets = arena_new(arena, struct target, json_array_size(targets))) ||
+	    !(now->intrusions = arena_new(arena, struct intrusion, json_array_size(intrusions))))
 		return err_set(e, -ENOMEM, "observation");
 	now->tick = field(form, "tick");
 	now->taken_ns = field(form, "taken_ns");
@@ -171,6 +208,7 @@ int observation_from_json(const json_t *form, const struct policy *p, struct are
 	HOST_FIELDS(X)
 #undef X
 	models_take(models, p, now);
+	intrusions_take(intrusions, now);
 	if (targets_take(targets, p, arena, now) < 0)
 		return err_set(e, -ENOMEM, "observation");
 	*ret_now = now;

@@ -40,11 +40,16 @@ void replay_fini(struct replay *r)
 /* ---- the kernel, played
  * ---------------------------------------------------------------------------- */
 
-/* Before the first plan the kernel shows what was recorded, and then what was wanted. */
+/*
+ * Before the first plan the kernel shows what was recorded, and then what was wanted. Nobody interferes:
+ * what others changed was changed from values that this policy may not have set.
+ */
 static void values_play(const struct replay *r, struct target *t)
 {
 	const struct model_state *s = &r->state.models[t->model];
 
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		t->written[k] = MISSING;
 	if (t->driver == DRIVER_OBSERVE || s->weight == 0)
 		return;
 	for (unsigned int k = 0; k < N_KNOBS; k++)
@@ -56,6 +61,7 @@ static int observation_play(struct replay *r, const struct observation *now,
 			    struct observation *ret_now)
 {
 	*ret_now = *now;
+	ret_now->n_intrusions = 0;
 	ret_now->targets = arena_new(&r->arena, struct target, now->n_targets + 1);
 	if (!ret_now->targets)
 		return -ENOMEM;

@@ -113,7 +113,9 @@ static void world_settle(struct world *w)
 
 static UNUSED void world_tick(struct world *w, uint64_t tick, uint64_t wall_ns)
 {
-	const struct outcome applied = { .kind = OUTCOME_APPLIED, .read_back = 2274 };
+	const struct outcome applied = { .kind = OUTCOME_ROUNDED,
+					 .read_back = 2272,
+					 .note = "pages" };
 
 	w->now.tick = w->plan.tick = tick;
 	w->now.wall_ns = wall_ns;
