@@ -69,6 +69,18 @@ const struct command command_table[] = {
 	  .has_json = true,
 	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY),
 	  .run = reload_run },
+	{ .name = "plan",
+	  .arguments = "[DIR]",
+	  .summary = "what would the policy in DIR change",
+	  .details =
+		  "Compares the policy in DIR (or --etc) with the one in force: keys, kernel values by "
+		  "the last observation, and promises at risk by what was recorded in the last hour. "
+		  "Effects are not simulated. Changes nothing.",
+	  .most = 1,
+	  .has_json = true,
+	  .completion = COMPLETE_FILES,
+	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY),
+	  .run = plan_run },
 	{ .name = "verify",
 	  .arguments = "MODEL",
 	  .summary = "does the model still do what it did",

@@ -11,32 +11,38 @@
 /* ---- policies
  * -------------------------------------------------------------------------------------- */
 
-int live_policy_ask(const struct cli *cli, struct live_policy *ret_live)
+int live_policy_try(const struct cli *cli, struct live_policy *ret_live, struct err *e)
 {
 	json_t *reply = NULL, *canonical;
 	struct live_policy l = { 0 };
-	struct err e = { 0 };
 	int64_t generation = 0;
-	int r = daemon_ask(cli, "Policy", NULL, ASK_MSEC, &reply, &e);
+	int r = daemon_ask(cli, "Policy", NULL, ASK_MSEC, &reply, e);
 
 	if (r < 0)
-		return daemon_complain(cli, r, &e);
+		return r;
 	canonical = json_object_get(reply, "canonical");
 	(void)number_of(reply, "generation", &generation);
 	l.generation = (uint64_t)MAX(generation, (int64_t)0);
-	r = host_facts_read(&l.facts, &e);
+	r = host_facts_read(&l.facts, e);
 	if (r == 0)
-		r = policy_from_canonical(json_string_value(canonical)
-						  ? json_string_value(canonical)
-						  : "",
-					  json_string_length(canonical), &l.facts, &l.policy, &e);
+		r = policy_from_canonical(json_string_value(canonical) ? json_string_value(canonical)
+								       : "",
+					  json_string_length(canonical), &l.facts, &l.policy, e);
 	json_decref(reply);
 	if (r < 0) {
-		complain("the policy in force: %s; is modelgovd of the same version?", e.text);
-		return EXIT_FAILED;
+		(void)err_context(e, "the policy in force, of another version of modelgovd?");
+		return -EREMOTEIO;
 	}
 	*ret_live = l;
-	return EXIT_OK;
+	return 0;
+}
+
+int live_policy_ask(const struct cli *cli, struct live_policy *ret_live)
+{
+	struct err e = { 0 };
+	int r = live_policy_try(cli, ret_live, &e);
+
+	return r < 0 ? daemon_complain(cli, r, &e) : EXIT_OK;
 }
 
 void live_policy_fini(struct live_policy *l)

@@ -10,13 +10,16 @@
 #include "policy.h"
 #include "replay.h"
 
-/* The policy that modelgovd has in force. 0; otherwise it was complained about: the exit status. */
+/* The policy that modelgovd has in force. */
 struct live_policy {
 	struct policy *policy;
 	uint64_t generation;
 	struct host_facts facts;
 };
 
+/* As control_call(); for those who have another way without it. */
+int live_policy_try(const struct cli *cli, struct live_policy *ret_live, struct err *e);
+/* 0; otherwise it was complained about: the exit status. */
 int live_policy_ask(const struct cli *cli, struct live_policy *ret_live);
 void live_policy_fini(struct live_policy *l);
 
