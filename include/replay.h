@@ -17,8 +17,7 @@
 #include "model.h"
 #include "policy.h"
 
-/* ---- one policy's way through
- * -------------------------------------------------------------------- */
+/* ---- one policy's way through ------------------------------------------------------------ */
 
 /* Ticks in which an objective had a reading with samples enough, and how they went. */
 struct objective_tally {
@@ -74,8 +73,7 @@ int shares_find(const struct policy *policy, const struct observation *now, uint
 /* cpu.weight for the slice of experiments: what all of them have by policy alone. -ENOMEM. */
 int experiments_weight(const struct policy *policy, uint64_t cpus, uint64_t *ret_weight);
 
-/* ---- two policies over the same observations
- * ------------------------------------------------------ */
+/* ---- two policies over the same observations --------------------------------------------- */
 
 /* What a change can take from a model. X(tag, name, unit of before and after, meaning) */
 #define RISKS(X)                                                                                   \

@@ -765,7 +765,7 @@ Test(act, an_experiment_whose_budget_cannot_be_set_is_not_adopted)
 		.model = "try", .experiments = &budget, .pids = &pid, .n_pids = 1
 	};
 	struct world w;
-	char path[PATH_MAX];
+	char path[PATH_MAX + 64];
 
 	world_open(&w);
 	experiments_make(&w);

@@ -128,9 +128,17 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
 		  "{\"name\":\"a\"}}}}",
 		  "model a: error: key 'resources' is missing" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"../a\\u001b\":{}}}",
+		  "models: error: '../a\\x1b' is not a name" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
+		  "{\"name\":\"a\",\"owner\":\"\\u001b[2J\"}}}}",
+		  "model a: error: holds control or invisible characters" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":[[[[[[[[[[[[[[[[[["
 		  "[[]]]]]]]]]]]]]]]]]]]]}}",
 		  "model a: error: is not a group of keys" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"b\":"
+		  "[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}}}",
+		  "model a: error: is nested more than 16 levels deep" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

@@ -12,8 +12,7 @@
 #define MS(n)  ((uint64_t)(n)*NSEC_PER_MSEC)
 #define MIB(n) ((uint64_t)(n) << 20)
 
-/* ---- a small world ----------------------------------------------------------------------------
- */
+/* ---- a small world ----------------------------------------------------------------------- */
 
 enum { BATCH, OCR, SPEECH, N };
 
@@ -102,8 +101,7 @@ static void feed(struct comparison *c, struct world *w, unsigned int ticks)
 	}
 }
 
-/* ---- one policy's way -------------------------------------------------------------------------
- */
+/* ---- one policy's way -------------------------------------------------------------------- */
 
 Test(replay, ticks_are_judged_by_budget_and_by_what_is_left_of_it)
 {
@@ -193,8 +191,7 @@ Test(replay, the_same_observations_give_the_same_numbers)
 	replay_fini(&b);
 }
 
-/* ---- another policy's eyes --------------------------------------------------------------------
- */
+/* ---- another policy's eyes --------------------------------------------------------------- */
 
 Test(replay, an_observation_is_seen_by_the_names_of_another_policy)
 {
@@ -233,8 +230,7 @@ Test(replay, an_observation_is_seen_by_the_names_of_another_policy)
 	arena_fini(&w.arena);
 }
 
-/* ---- what a change takes ----------------------------------------------------------------------
- */
+/* ---- what a change takes ----------------------------------------------------------------- */
 
 /* A second world, the same but for what the test changes, and ticks at one wait of ocr. */
 struct trial {
@@ -492,8 +488,7 @@ Test(replay, of_several_risks_the_worst_speaks_and_the_others_are_counted)
 	trial_end(&t, REPLAY_FAIL, "and 1 more like it");
 }
 
-/* ---- the slice of experiments -----------------------------------------------------------------
- */
+/* ---- the slice of experiments ------------------------------------------------------------ */
 
 Test(replay, the_slice_of_experiments_weighs_what_they_weigh_together)
 {

@@ -9,8 +9,8 @@
  *   /modelgov/NAME                            ours, on hosts without systemd
  *   /modelgov/experiments.slice/NAME          of experiments
  *
- * Sets no values of models: they come with the next plan. The slice of experiments gets theirs here: it holds
- * them together, and nothing else is in it.
+ * Sets no values of models: they come with the next plan. The slice of experiments gets theirs
+ * here: it holds them together, and nothing else is in it.
  */
 #include "systemd.h"
 
@@ -30,7 +30,7 @@
 
 #define PROCS_LIMIT_BYTES (16UL * 1024 * 1024)
 
-/* ---- the scope's job ----------------------------------------------------------------------- */
+/* ---- the scope's job --------------------------------------------------------------------- */
 
 struct job_wait {
 	const char *job; /* object path; NULL until systemd told it */
@@ -101,7 +101,8 @@ static int scope_message(sd_bus *bus, const char *scope, const struct adoption *
 		r = sd_bus_message_append(*ret_m, "(sv)(sv)(sv)(sv)", "Description", "s",
 					  description, "Slice", "s",
 					  ad->experiments ? MODELGOV_EXPERIMENTS : MODELGOV_SLICE,
-					  "Delegate", "b", 1, "CollectMode", "s", "inactive-or-failed");
+					  "Delegate", "b", 1, "CollectMode", "s",
+					  "inactive-or-failed");
 	if (r >= 0)
 		r = sd_bus_message_open_container(*ret_m, 'r', "sv");
 	if (r >= 0)
@@ -148,7 +149,7 @@ static int scope_start(sd_bus *bus, const char *scope, const struct adoption *ad
 	return r;
 }
 
-/* ---- the slice of experiments -------------------------------------------------------------- */
+/* ---- the slice of experiments ------------------------------------------------------------ */
 
 static void budget_values(const struct budget *b, uint64_t ret_values[N_KNOBS])
 {
@@ -180,7 +181,8 @@ static int tree_limit(struct act *a, const struct budget *b, struct err *e)
 				? 0
 				: cold_write(a, MODELGOV_TREE_EXPERIMENTS, knob_table[k].controller,
 					     knob_table[k].file,
-					     knob_print((enum knob)k, values[k], text, sizeof(text)),
+					     knob_print((enum knob)k, values[k], text,
+							sizeof(text)),
 					     e);
 
 		if (r < 0 && values[k] != VALUE_MAX)
@@ -189,7 +191,7 @@ static int tree_limit(struct act *a, const struct budget *b, struct err *e)
 	return 0;
 }
 
-/* ---- the scope ----------------------------------------------------------------------------- */
+/* ---- the scope --------------------------------------------------------------------------- */
 
 /* Its cgroup, "" when it does not run. Properties of a unit that is not loaded have their defaults.
  */
@@ -218,7 +220,7 @@ static int scope_find(sd_bus *bus, const char *scope, char *ret_path, size_t siz
 	return 0;
 }
 
-/* ---- the leaf ------------------------------------------------------------------------------ */
+/* ---- the leaf ---------------------------------------------------------------------------- */
 
 static int procs_read(struct act *a, const char *path, char **ret_text, struct err *e)
 {
@@ -273,7 +275,8 @@ static int leaf_fill(struct act *a, const char *scope_path, const char *leaf_pat
 	return err_say(e, -EBUSY, "processes of %s fork faster than they can be moved", scope_path);
 }
 
-static int processes_attach(struct act *a, const char *path, const struct adoption *ad, struct err *e)
+static int processes_attach(struct act *a, const char *path, const struct adoption *ad,
+			    struct err *e)
 {
 	for (unsigned int i = 0; i < ad->n_pids; i++) {
 		int r = cold_attach(a, path, ad->pids[i], e);

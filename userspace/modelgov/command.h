@@ -52,6 +52,8 @@ enum exit_status {
 	X(LIMIT, "limit", 'n', "N", "at most N actions (20)")                                      \
 	X(STRICT, "strict", 0, NULL, "warnings are errors")                                        \
 	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")                    \
+	X(TEMPLATE, "template", 't', "NAME", "start from that template")                           \
+	X(CANONICAL, "canonical", 0, NULL, "the whole policy in its canonical form")            \
 	X(CHECK, "check", 0, "NAME", "only the check of that name")                                \
 	X(SAMPLES, "samples", 0, "N", "run each check N times")                                    \
 	X(STOP, "stop", 0, NULL, "end the shadow")
@@ -80,7 +82,8 @@ extern const struct option_info option_table[N_OPTIONS];
 struct cli {
 	const char *etc, *socket, *state_dir;
 	const char *check; /* NULL: all */
-	bool is_json, is_strict, is_offline, is_stop, wants_help, wants_version;
+	const char *template;
+	bool is_json, is_strict, is_offline, is_stop, wants_help, wants_version, wants_canonical;
 	unsigned int limit;
 	unsigned int samples; /* 0: as the manifest says */
 };
@@ -97,6 +100,7 @@ struct command {
 	unsigned int options;         /* of its own, beside the global ones; BIT(OPTION_...) */
 	int least, most;              /* arguments; most -1: any number */
 	bool passes_on;               /* what follows its first argument is another command's */
+	bool takes_bare_etc; /* --etc at the end of the line means the usual directory */
 	bool has_json;
 	enum completion completion;
 	unsigned int exits; /* BIT(EXIT_...), beside OK and USAGE */
@@ -111,6 +115,10 @@ int status_run(const struct cli *cli, int argc, char **argv);
 int explain_run(const struct cli *cli, int argc, char **argv);
 int doctor_run(const struct cli *cli, int argc, char **argv);
 int check_run(const struct cli *cli, int argc, char **argv);
+int show_run(const struct cli *cli, int argc, char **argv);
+int diff_run(const struct cli *cli, int argc, char **argv);
+int new_run(const struct cli *cli, int argc, char **argv);
+int schema_run(const struct cli *cli, int argc, char **argv);
 int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
@@ -151,5 +159,7 @@ struct findings;
 /* policy_load() from etc, on the facts of this host; who is not root may check anybody's files. */
 int policy_read(const char *etc, struct policy **ret_policy, struct findings *ret_findings,
 		struct err *e);
+/* Prints why it could not be read, and says how to exit. */
+int policy_complain(const char *etc, int r, const struct findings *f, const struct err *e);
 
 #endif

@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * `modelgov plan`: what a policy would change, before it does: keys, kernel values, and which promises it
- * puts at risk, by the observations of the last hour. Changes nothing and asks for nothing but reading.
+ * `modelgov plan`: what a policy would change, before it does: keys, kernel values, and which
+ * promises it puts at risk, by the observations of the last hour. Changes nothing and asks for
+ * nothing but reading.
  */
 #include "knob.h"
 #include "print.h"
 #include "record.h"
 #include "recorded.h"
 
-#define PLAN_HOUR_NS (3600 * NSEC_PER_SEC) /* chosen: long enough for a cycle of load, read in a second */
+#define PLAN_HOUR_NS                                                                               \
+	(3600 * NSEC_PER_SEC) /* chosen: long enough for a cycle of load, read in a second */
 
 /* One value in the kernel that would not stay. */
 struct value_change {
@@ -30,7 +32,7 @@ struct plan_report {
 	char note[1024];
 };
 
-/* ---- finding --------------------------------------------------------------------------------------- */
+/* ---- finding ----------------------------------------------------------------------------- */
 
 /* What a first tick of the candidate would set, by the last observation. */
 static int sets_find(struct plan_report *r, const struct observation *last)
@@ -113,7 +115,8 @@ static int report_fill(const struct cli *cli, struct plan_report *r)
 {
 	struct observation *last;
 	uint64_t now_ns = clock_realtime_ns();
-	int status = recorded_feed(cli, now_ns - MIN(now_ns, PLAN_HOUR_NS), &r->c, &r->arena, &last);
+	int status =
+		recorded_feed(cli, now_ns - MIN(now_ns, PLAN_HOUR_NS), &r->c, &r->arena, &last);
 
 	if (status)
 		return status;
@@ -127,11 +130,11 @@ static int report_fill(const struct cli *cli, struct plan_report *r)
 	return EXIT_OK;
 }
 
-/* ---- for people ------------------------------------------------------------------------------------ */
+/* ---- for people -------------------------------------------------------------------------- */
 
-static const char *const verdict_names[] = { [REPLAY_PASS] = "pass",
-					     [REPLAY_INCONCLUSIVE] = "inconclusive",
-					     [REPLAY_FAIL] = "fail" };
+static const char *const verdict_names[] = {
+	[REPLAY_PASS] = "pass", [REPLAY_INCONCLUSIVE] = "inconclusive", [REPLAY_FAIL] = "fail"
+};
 
 static void keys_print(const struct plan_report *r)
 {
@@ -205,7 +208,8 @@ static void risks_print(struct plan_report *r)
 	}
 	printf("\nReplay gate: %s: ", verdict_names[r->verdict]);
 	text_print(r->note, 0, stdout);
-	puts("Effects are not simulated: readings are as they were, whatever the candidate would have done.");
+	puts("Effects are not simulated: readings are as they were, whatever the candidate would "
+	     "have done.");
 }
 
 static void report_print(struct plan_report *r)
@@ -220,11 +224,11 @@ static void report_print(struct plan_report *r)
 	risks_print(r);
 }
 
-/* ---- as JSON --------------------------------------------------------------------------------------- */
+/* ---- as JSON ----------------------------------------------------------------------------- */
 
 static json_t *value_json(uint64_t value)
 {
-	return value == MISSING	    ? json_null()
+	return value == MISSING     ? json_null()
 	       : value == VALUE_MAX ? json_string("max")
 				    : json_integer((json_int_t)value);
 }
@@ -234,10 +238,10 @@ static json_t *keys_to_json(const struct plan_report *r)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < r->n_keys; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s?, s:s?}", "model",
-						      r->keys[i].model, "key", r->keys[i].key,
-						      "before", r->keys[i].before, "after",
-						      r->keys[i].after));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s?, s:s?}", "model", r->keys[i].model,
+						"key", r->keys[i].key, "before", r->keys[i].before,
+						"after", r->keys[i].after));
 	return list;
 }
 
@@ -291,12 +295,13 @@ static json_t *replay_to_json(const struct replay *r)
 				json_object_set_new(actions, knob_table[k].file,
 						    json_integer((json_int_t)t->actions[k]));
 		for (unsigned int k = 0; k < r->policy->models[i].n_objectives; k++)
-			json_array_append_new(
-				objectives,
-				json_pack("{s:I, s:I, s:I}", "judged",
-					  (json_int_t)t->objectives[k].judged, "violated",
-					  (json_int_t)t->objectives[k].violated, "tight",
-					  (json_int_t)t->objectives[k].tight));
+			json_array_append_new(objectives,
+					      json_pack("{s:I, s:I, s:I}", "judged",
+							(json_int_t)t->objectives[k].judged,
+							"violated",
+							(json_int_t)t->objectives[k].violated,
+							"tight",
+							(json_int_t)t->objectives[k].tight));
 		json_array_append_new(list, json_pack("{s:s, s:i, s:i, s:s, s:o, s:o}", "model",
 						      r->policy->models[i].name, "level", t->level,
 						      "policy_level", t->policy_level, "reason",
@@ -310,16 +315,17 @@ static json_t *report_to_json(struct plan_report *r)
 {
 	const struct replay *before = &r->c.before;
 
-	return json_pack("{s:{s:s, s:s}, s:o, s:o, s:{s:I, s:I, s:I, s:b, s:o, s:o}, s:o, s:s, s:s}",
-			 "digest", "live", r->live->digest, "candidate", r->candidate->digest, "keys",
-			 keys_to_json(r), "values", values_to_json(r), "replay", "ticks",
-			 (json_int_t)before->ticks, "from_ns", (json_int_t)before->first_wall_ns,
-			 "to_ns", (json_int_t)before->last_wall_ns, "effects_simulated", 0, "live",
-			 replay_to_json(before), "candidate", replay_to_json(&r->c.after), "risks",
-			 risks_to_json(r), "verdict", verdict_names[r->verdict], "note", r->note);
+	return json_pack(
+		"{s:{s:s, s:s}, s:o, s:o, s:{s:I, s:I, s:I, s:b, s:o, s:o}, s:o, s:s, s:s}",
+		"digest", "live", r->live->digest, "candidate", r->candidate->digest, "keys",
+		keys_to_json(r), "values", values_to_json(r), "replay", "ticks",
+		(json_int_t)before->ticks, "from_ns", (json_int_t)before->first_wall_ns, "to_ns",
+		(json_int_t)before->last_wall_ns, "effects_simulated", 0, "live",
+		replay_to_json(before), "candidate", replay_to_json(&r->c.after), "risks",
+		risks_to_json(r), "verdict", verdict_names[r->verdict], "note", r->note);
 }
 
-/* ---- the command ----------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------- */
 
 static int report_run(const struct cli *cli, const struct live_policy *live,
 		      const struct policy *candidate)

@@ -8,8 +8,7 @@
 #include "print.h"
 #include "record.h"
 
-/* ---- policies
- * -------------------------------------------------------------------------------------- */
+/* ---- policies ---------------------------------------------------------------------------- */
 
 int live_policy_try(const struct cli *cli, struct live_policy *ret_live, struct err *e)
 {
@@ -25,8 +24,9 @@ int live_policy_try(const struct cli *cli, struct live_policy *ret_live, struct 
 	l.generation = (uint64_t)MAX(generation, (int64_t)0);
 	r = host_facts_read(&l.facts, e);
 	if (r == 0)
-		r = policy_from_canonical(json_string_value(canonical) ? json_string_value(canonical)
-								       : "",
+		r = policy_from_canonical(json_string_value(canonical)
+						  ? json_string_value(canonical)
+						  : "",
 					  json_string_length(canonical), &l.facts, &l.policy, e);
 	json_decref(reply);
 	if (r < 0) {
@@ -59,24 +59,13 @@ int candidate_load(const struct cli *cli, const char *etc, struct policy **ret_p
 
 	findings_init(&findings);
 	r = policy_read(etc, ret_policy, &findings, &e);
-	if (r < 0 && findings.n_errors == 0) {
-		complain("read %s: %s", etc, e.text);
-		status = r == -EACCES ? EXIT_DENIED : EXIT_FAILED;
-	} else if (r < 0) {
-		_cleanup_free_ char *text = findings_print(&findings);
-
-		if (text)
-			text_print(text, 0, stderr);
-		complain("the policy in %s has %u error%s", etc, findings.n_errors,
-			 findings.n_errors == 1 ? "" : "s");
-		status = EXIT_POLICY;
-	}
+	if (r < 0)
+		status = policy_complain(etc, r, &findings, &e);
 	findings_fini(&findings);
 	return status;
 }
 
-/* ---- observations
- * ---------------------------------------------------------------------------------- */
+/* ---- observations ------------------------------------------------------------------------ */
 
 /* Where the next page begins, and the last form that was read (new reference). */
 struct reading_place {

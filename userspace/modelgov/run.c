@@ -10,7 +10,7 @@
 #include "print.h"
 #include "recorded.h"
 
-/* ---- is there such a model ------------------------------------------------------------------- */
+/* ---- is there such a model --------------------------------------------------------------- */
 
 static void names_complain(const struct policy *p, const char *name, const char *etc)
 {
@@ -71,7 +71,7 @@ static int model_require(const struct cli *cli, const char *name, struct policy 
 	return status;
 }
 
-/* ---- moving ---------------------------------------------------------------------------------- */
+/* ---- moving ------------------------------------------------------------------------------ */
 
 /* What experiments share, when the model is one: their slice gets it. */
 static int budget_find(const struct policy *policy, struct budget *ret_budget, struct err *e)

@@ -40,8 +40,7 @@ static int latency_add(struct sampling *s, uint64_t ns)
 	return 0;
 }
 
-/* ---- what it prints
- * ------------------------------------------------------------------------------- */
+/* ---- what it prints ---------------------------------------------------------------------- */
 
 /* Lines of one run; a line that is too long is dropped to its end. */
 struct reader {
@@ -103,8 +102,7 @@ static bool output_read(int fd, uint64_t deadline_ns, struct reader *r)
 	}
 }
 
-/* ---- one run
- * --------------------------------------------------------------------------------------- */
+/* ---- one run ----------------------------------------------------------------------------- */
 
 static void child_become(const struct model_check *check, int out_fd)
 {
@@ -203,8 +201,7 @@ static int run_once(const struct model_check *check, struct sampling *s, struct 
 				: 0;
 }
 
-/* ---- the model meanwhile
- * --------------------------------------------------------------------------- */
+/* ---- the model meanwhile ----------------------------------------------------------------- */
 
 static int cgroup_read(const char *root, const char *path, const char *file, char **ret_text)
 {
@@ -269,8 +266,7 @@ static void usage_note(struct sampling *s, uint64_t before_ns, uint64_t after_ns
 				     MAX(s->took_ns, 1ULL));
 }
 
-/* ---- all of it
- * ------------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------- */
 
 static int order(const void *a, const void *b)
 {

@@ -73,8 +73,7 @@ struct session {
 	json_t *earlier; /* recorded results of the model, newest first */
 };
 
-/* ---- where the model is
- * ---------------------------------------------------------------------------- */
+/* ---- where the model is ------------------------------------------------------------------ */
 
 /* /a/b is counted in /a already. */
 static bool is_inside_another(const char *path, const json_t *targets)
@@ -132,8 +131,7 @@ static int cgroups_find(struct session *s)
 	return r < 0 ? EXIT_FAILED : EXIT_OK;
 }
 
-/* ---- judging
- * --------------------------------------------------------------------------------------- */
+/* ---- judging ----------------------------------------------------------------------------- */
 
 static void measures_find(struct outcome_of_check *o)
 {
@@ -187,8 +185,7 @@ static void limits_judge(struct outcome_of_check *o)
 			 (unsigned long long)s->failed, (unsigned long long)s->runs, s->failure);
 }
 
-/* ---- against an earlier result
- * --------------------------------------------------------------------- */
+/* ---- against an earlier result ----------------------------------------------------------- */
 
 static json_t *command_to_json(const struct model_check *check)
 {
@@ -255,8 +252,7 @@ static void outcome_compare(const struct session *s, struct outcome_of_check *o)
 	o->verdict = verify_combine(verdicts, N_MEASURES);
 }
 
-/* ---- as JSON
- * --------------------------------------------------------------------------------------- */
+/* ---- as JSON ----------------------------------------------------------------------------- */
 
 static json_t *count_json(uint64_t value)
 {
@@ -328,8 +324,7 @@ static json_t *outcome_to_json(const struct outcome_of_check *o)
 	return result;
 }
 
-/* ---- for people
- * ------------------------------------------------------------------------------------ */
+/* ---- for people -------------------------------------------------------------------------- */
 
 static char *change_format(int64_t permyriad, char *buf, size_t size)
 {
@@ -436,8 +431,7 @@ static void outcome_print(const struct outcome_of_check *o)
 		complain("%s is not recorded: %s", o->check->name, o->unrecorded);
 }
 
-/* ---- one check
- * ------------------------------------------------------------------------------------- */
+/* ---- one check --------------------------------------------------------------------------- */
 
 static void outcome_record(const struct session *s, struct outcome_of_check *o)
 {
@@ -485,8 +479,7 @@ static int check_do(const struct session *s, const struct model_check *check, js
 	return status;
 }
 
-/* ---- the command
- * ----------------------------------------------------------------------------------- */
+/* ---- the command ------------------------------------------------------------------------- */
 
 static int model_find(struct session *s, const char *name)
 {

@@ -25,8 +25,7 @@ struct shadow {
 	struct split *splits; /* by model of the policy in force, N_KNOBS each */
 };
 
-/* ---- one tick
- * -------------------------------------------------------------------------------------- */
+/* ---- one tick ---------------------------------------------------------------------------- */
 
 /* Returns whether some knob of the model is wanted otherwise. */
 static bool model_compare(const struct shadow *s, const struct model_state *live, uint32_t model)
@@ -69,8 +68,7 @@ void shadow_tick(struct daemon *d)
 	s->differing += differs;
 }
 
-/* ---- beginning and end
- * ------------------------------------------------------------------------------- */
+/* ---- beginning and end ------------------------------------------------------------------- */
 
 static void shadow_free(struct shadow *s)
 {
@@ -126,8 +124,7 @@ static int shadow_new(const struct policy *live, struct policy *take_policy,
 	return 0;
 }
 
-/* ---- as JSON
- * ----------------------------------------------------------------------------------------- */
+/* ---- as JSON ----------------------------------------------------------------------------- */
 
 static json_t *number(uint64_t value)
 {
@@ -187,8 +184,7 @@ json_t *shadow_to_json(const struct daemon *d)
 			 (json_int_t)s->differing, "models", models_to_json(d, s));
 }
 
-/* ---- control methods
- * ----------------------------------------------------------------------------------- */
+/* ---- control methods --------------------------------------------------------------------- */
 
 void on_shadow(struct request *request, json_t *parameters, void *userdata)
 {

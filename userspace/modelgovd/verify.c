@@ -24,8 +24,7 @@ void on_policy(struct request *request, json_t *parameters, void *userdata)
 					 "canonical", canonical ? canonical : ""));
 }
 
-/* ---- questions to the record
- * ----------------------------------------------------------------------- */
+/* ---- questions to the record ------------------------------------------------------------- */
 
 struct inquiry {
 	struct request *request;
@@ -67,8 +66,7 @@ void on_checks(struct request *request, json_t *parameters, void *userdata)
 	record_ask(request, parameters, QUESTION_CHECKS, "checks", userdata);
 }
 
-/* ---- CheckResult
- * ------------------------------------------------------------------------------------- */
+/* ---- CheckResult ------------------------------------------------------------------------- */
 
 /* A result's members and their shape; what is not here is not recorded. */
 enum shape { SHAPE_COUNT, SHAPE_NUMBER, SHAPE_FLAG, SHAPE_WORD, SHAPE_INTERVAL };

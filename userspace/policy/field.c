@@ -238,8 +238,7 @@ static const char *number_print(const struct key *k, uint64_t value, struct aren
 			    smallest[k->type] ? smallest[k->type] : "");
 }
 
-/* In quotes where YAML, or a reader, would take it for something else. */
-static const char *text_print(const char *text, struct arena *arena)
+const char *text_spell(const char *text, struct arena *arena)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "/._@+-=;() ";
@@ -267,7 +266,7 @@ static const char *texts_print(const struct key *k, const void *from, struct are
 	const char *list = "";
 
 	for (unsigned int i = 0; i < n && list; i++) {
-		const char *text = text_print(all[i], arena);
+		const char *text = text_spell(all[i], arena);
 
 		list = text ? arena_printf(arena, "%s%s%s", list, i ? ", " : "", text) : NULL;
 	}
@@ -291,7 +290,7 @@ const char *field_print(const struct key *k, const void *from, struct arena *are
 	switch (k->type) {
 	case TYPE_TEXT:
 	case TYPE_CPUSET:
-		return text_print(field_text(k, from), arena);
+		return text_spell(field_text(k, from), arena);
 	case TYPE_SHAPE:
 		return field_text(k, from);
 	case TYPE_TEXTS:

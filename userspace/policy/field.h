@@ -45,4 +45,7 @@ bool field_is_absent(const struct key *k, const void *from);
  */
 const char *field_print(const struct key *k, const void *from, struct arena *arena);
 
+/* Text as somebody would write it: in quotes where YAML would take it for something else. */
+const char *text_spell(const char *text, struct arena *arena);
+
 #endif

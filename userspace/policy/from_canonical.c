@@ -6,7 +6,9 @@
 #include "canonical.h"
 #include "check.h"
 #include "keys.h"
+#include "names.h"
 #include "read.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -66,6 +68,8 @@ static int group_build(struct arena *arena, const json_t *json, unsigned int dep
 		if (!key)
 			return -ENOMEM;
 		key->text = arena_strdup(arena, name);
+		if (text_is_hidden(name, strlen(name)))
+			return -EBADMSG;
 		int r = key->text ? node_build(arena, value, key, depth + 1, end) : -ENOMEM;
 
 		if (r < 0)
@@ -93,6 +97,8 @@ static int node_build(struct arena *arena, const json_t *json, struct node *key,
 		return list_build(arena, json, depth, &n->first);
 	}
 	n->text = scalar_text(arena, json);
+	if (n->text && text_is_hidden(n->text, strlen(n->text)))
+		return -EBADMSG;
 	return n->text ? 0 : -ENOMEM;
 }
 
@@ -113,6 +119,8 @@ static int part_open(struct way_back *w, const char *part, const json_t *json, s
 
 	if (r == -EINVAL)
 		source_error(s, 0, 0, 0, "is nested more than %d levels deep", MAX_DEPTH);
+	if (r == -EBADMSG)
+		source_error(s, 0, 0, 0, "holds control or invisible characters");
 	return r;
 }
 
@@ -147,6 +155,11 @@ static int model_take(struct way_back *w, const char *name, const json_t *json)
 	struct source s;
 	struct tree t;
 
+	if (!name_is_model(name)) {
+		finding_add_file(&w->findings, FINDING_ERROR, "models", "%s is not a name",
+				 text_quote(&w->scratch, name));
+		return 0;
+	}
 	name = arena_strdup(&w->policy->arena, name);
 	if (!part || !name)
 		return -ENOMEM;

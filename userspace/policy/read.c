@@ -93,9 +93,12 @@ static int given_keep(struct reader *r, const struct scope *in, const struct key
 
 	if (!g)
 		return -ENOMEM;
-	*g = (struct given){
-		.next = r->given, .row = k, .item = in->item, .label = label, .line = line
-	};
+	*g = (struct given){ .next = r->given,
+			     .row = k,
+			     .list = in->list,
+			     .item = in->item,
+			     .label = label,
+			     .line = line };
 	if (tree_is_inherited(&r->tree, n))
 		g->template = r->template_file;
 	r->given = g;
@@ -165,6 +168,11 @@ static void budget_read(struct reader *r, const struct scope *in, const struct n
 
 	if (o->indicator >= N_INDICATORS) /* missing or unknown, which is a finding already */
 		return;
+	if (o->indicator == INDICATOR_REQUEST_LATENCY)
+		tree_warning(&r->tree, group_find(item, "indicator"),
+			     "%s.indicator: request_latency is not measured by this version; the "
+			     "objective is kept and changes nothing",
+			     in->shown);
 	if (budget && budget->kind == NODE_VALUE && !budget->is_empty && !budget->is_refused)
 		(void)number_read(r, in, &budget_table[o->indicator], budget);
 	if (quantile && !indicator_has_quantile(o->indicator))
@@ -189,7 +197,7 @@ static bool has_budget(const struct key *rows, enum manifest_kind manifest)
 static int item_read(struct reader *r, const struct scope *in, const struct key *k,
 		     const struct node *n, const char *shown)
 {
-	struct scope item = { .rows = k->keys, .shown = shown };
+	struct scope item = { .rows = k->keys, .shown = shown, .list = k };
 
 	(void)field_items(k, in->into, &item.item);
 
@@ -271,9 +279,11 @@ static int below_read(struct reader *r, const struct scope *in, const struct key
 		      const struct node *n)
 {
 	char shown[64];
-	struct scope below = {
-		.rows = k->keys, .shown = shown, .into = in->into, .item = in->item
-	};
+	struct scope below = { .rows = k->keys,
+			       .shown = shown,
+			       .into = in->into,
+			       .list = in->list,
+			       .item = in->item };
 
 	snprintf(shown, sizeof(shown), "%s%s%s", in->shown, *in->shown ? "." : "", k->name);
 	return group_read(r, &below, n);
@@ -442,6 +452,7 @@ int template_read(struct reading_room *room, struct template *t, struct model *r
 		result = tree_read(&r, values);
 	}
 	t->is_broken = result < 0 || t->source.n_errors > before;
+	values->given = r.given;
 	if (ret_values)
 		*ret_values = *values;
 	return result == -ENOMEM ? result : 0;
@@ -464,7 +475,8 @@ static void template_report(struct reader *r, const struct node *n)
 		list = arena_printf(r->room->scratch, "%s%s%s", list, *list ? ", " : "",
 				    all->all[i].name);
 	tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s", value_quote(r, n),
-		   list && *list ? "there are " : "there are none in templates.d", list ? list : "");
+		   list && *list ? "there are " : "there are none in templates.d",
+		   list ? list : "");
 }
 
 /* What the manifest's template says where it says nothing itself. */

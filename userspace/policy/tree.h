@@ -26,7 +26,8 @@ struct node {
 	struct node *first; /* of a list or group */
 	struct node *next;  /* in the same list or group */
 	const void *origin; /* tree.c's own; NULL: it stands in no file */
-	const struct tree *home; /* whose text it stands in; NULL: that of the tree it is found in */
+	const struct tree
+		*home; /* whose text it stands in; NULL: that of the tree it is found in */
 };
 
 struct tree {
@@ -37,7 +38,8 @@ struct tree {
 	size_t buffer_bytes;
 	bool has_alias, has_tag;             /* each is said once: one comes with many */
 	void *diagnosis, *parser, *document; /* tree.c's own */
-	const char *via; /* ends what is said of inherited nodes: "; ocr inherits it (ocr.yaml:6)" */
+	const char
+		*via; /* ends what is said of inherited nodes: "; ocr inherits it (ocr.yaml:6)" */
 };
 
 /*
@@ -49,9 +51,9 @@ int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree);
 void tree_close(struct tree *t);
 
 /*
- * Gives t what base has and t has not: group by group, lists as a whole, and nothing of the names in
- * except (ended by NULL) at the top. Base stays open as long as t. place: where t names base, said
- * in what is found in its inherited nodes. -ENOMEM.
+ * Gives t what base has and t has not: group by group, lists as a whole, and nothing of the names
+ * in except (ended by NULL) at the top. Base stays open as long as t. place: where t names base,
+ * said in what is found in its inherited nodes. -ENOMEM.
  */
 int tree_inherit(struct tree *t, const struct tree *base, const char *const *except,
 		 const struct node *place);
@@ -65,8 +67,8 @@ int tree_line(const struct node *n);
 bool tree_is_inherited(const struct tree *t, const struct node *n);
 
 /*
- * source_error(), source_warning() and source_place() at a node: of a key or a value at its text, of a
- * list or group at its key or first item.
+ * source_error(), source_warning() and source_place() at a node: of a key or a value at its text,
+ * of a list or group at its key or first item.
  */
 void tree_error(const struct tree *t, const struct node *n, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

@@ -12,14 +12,14 @@
 #include <inttypes.h>
 
 /* One level of the ladder is a factor of 1.25: less than that is rounding, more is a step down. */
-#define KEPT_PERCENT       80
-#define KEPT_TICKS_PERCENT 99 /* chosen: a promise that is broken more often does not hold today   \
-			       */
+#define KEPT_PERCENT 80
+#define KEPT_TICKS_PERCENT                                                                         \
+	99 /* chosen: a promise that is broken more often does not hold today                      \
+	    */
 #define TIGHT_TICKS_PERCENT                                                                        \
 	5 /* chosen: more than what a burst of a minute an hour (1.7 %) leaves */
 
-/* ---- feeding
- * --------------------------------------------------------------------------------------- */
+/* ---- feeding ----------------------------------------------------------------------------- */
 
 int comparison_init(struct comparison *c, const struct policy *before, const struct policy *after,
 		    const struct host_facts *facts)
@@ -120,8 +120,7 @@ int comparison_feed(struct comparison *c, const struct observation *now)
 	return last_keep(c, now);
 }
 
-/* ---- judging
- * --------------------------------------------------------------------------------------- */
+/* ---- judging ----------------------------------------------------------------------------- */
 
 /* What the rules look at. */
 struct trial {
@@ -331,8 +330,7 @@ static void model_judge(struct trial *t, uint32_t i)
 	memory_judge(t, i, j, KNOB_MEMORY_HIGH);
 }
 
-/* ---- the trial
- * --------------------------------------------------------------------------------------- */
+/* ---- the trial --------------------------------------------------------------------------- */
 
 /* Without a recorded tick: no cgroups, and the host as its facts tell. */
 static int last_find(struct trial *t)

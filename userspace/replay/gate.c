@@ -20,8 +20,7 @@ const char *risk_name(enum risk_kind kind)
 	return names[kind];
 }
 
-/* ---- one sentence
- * ------------------------------------------------------------------------------------ */
+/* ---- one sentence ------------------------------------------------------------------------ */
 
 static const struct objective *objective_of(const struct comparison *c, const struct risk *r)
 {
@@ -171,8 +170,7 @@ const char *risk_print(const struct comparison *c, const struct risk *r, struct 
 	return sentence ? sentence : "out of memory";
 }
 
-/* ---- the gate
- * ---------------------------------------------------------------------------------------- */
+/* ---- the gate ---------------------------------------------------------------------------- */
 
 static void note_write(const struct comparison *c, const struct risk *risks, unsigned int n,
 		       struct arena *arena, char *note, size_t size)

@@ -37,12 +37,11 @@ void replay_fini(struct replay *r)
 	*r = (struct replay){ 0 };
 }
 
-/* ---- the kernel, played
- * ---------------------------------------------------------------------------- */
+/* ---- the kernel, played ------------------------------------------------------------------ */
 
 /*
- * Before the first plan the kernel shows what was recorded, and then what was wanted. Nobody interferes:
- * what others changed was changed from values that this policy may not have set.
+ * Before the first plan the kernel shows what was recorded, and then what was wanted. Nobody
+ * interferes: what others changed was changed from values that this policy may not have set.
  */
 static void values_play(const struct replay *r, struct target *t)
 {
@@ -72,8 +71,7 @@ static int observation_play(struct replay *r, const struct observation *now,
 	return 0;
 }
 
-/* ---- counting
- * -------------------------------------------------------------------------------------- */
+/* ---- counting ---------------------------------------------------------------------------- */
 
 /* decide's own thresholds. */
 struct thresholds {
@@ -141,8 +139,7 @@ int replay_feed(struct replay *r, const struct observation *now)
 	return 0;
 }
 
-/* ---- what policy alone guarantees
- * -------------------------------------------------------------------- */
+/* ---- what policy alone guarantees -------------------------------------------------------- */
 
 /* Cgroups among which the model's weight is spread, as decide counts them: one at least. */
 static uint64_t cgroups_of(const struct observation *now, uint32_t model)
