@@ -104,7 +104,8 @@ const struct peer *request_peer(const struct request *r);
 /*
  * One call. method: a name of CONTROL_INTERFACE, or a full name with dots. 0 and the reply's
  * parameters (new reference, an object); -ECONNREFUSED or -ENOENT when no daemon listens; -EACCES
- * when the caller may not; -EREMOTEIO when it answered with another error (its message is in e);
+ * when the caller may not; -ECANCELED when it answered Refused, -EREMOTEIO when with another error (its message
+ * is in e);
  * -ETIMEDOUT; -EPROTO.
  */
 int control_call(const char *path, const char *method, json_t *take_parameters,

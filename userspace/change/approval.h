@@ -14,9 +14,6 @@
 
 #include "life.h"
 
-/* The person is named in the list, as a user or by a group (@name). */
-bool person_is_listed(const struct person *who, const struct names *list);
-
 /* -EPERM and a sentence when this person's word has no place here; else the approval, borrowed
  * strings. */
 int approval_judge(struct change *c, const struct person *who, struct approval *ret_approval,

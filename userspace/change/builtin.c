@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The gates that need no executable: one row each. They judge a candidate by itself and by this host; what it
- * does to running models is for executables, replay and probation.
+ * The gates that need no executable: one row each. They judge a candidate by itself and by this
+ * host; what it does to running models is for executables, replay and probation.
  */
 #include "gate.h"
 
@@ -26,8 +26,8 @@ static int schema_ask(const struct gate_question *q, struct err *e)
 	if (r < 0)
 		return r;
 	if (strcmp(p->digest, q->change->digest) != 0)
-		r = err_say(e, -EINVAL, "its digest is %.12s, but it was proposed as %.12s", p->digest,
-			    q->change->digest);
+		r = err_say(e, -EINVAL, "its digest is %.12s, but it was proposed as %.12s",
+			    p->digest, q->change->digest);
 	policy_free(p);
 	return r;
 }
@@ -46,7 +46,8 @@ static int capacity_ask(const struct gate_question *q, struct err *e)
 	return r;
 }
 
-/* Nobody but root can have written what is proposed or what judges it, and somebody can judge the next one. */
+/* Nobody but root can have written what is proposed or what judges it, and somebody can judge the
+ * next one. */
 static int security_ask(const struct gate_question *q, struct err *e)
 {
 	static const struct host_facts unknown = { 0 };
@@ -66,7 +67,8 @@ static int security_ask(const struct gate_question *q, struct err *e)
 		return r;
 	if (p->host.approvals > 0 && p->host.approvers.n == 0)
 		r = err_say(e, -EINVAL,
-			    "changes.approvals is %llu and access.approvers names nobody: no later change "
+			    "changes.approvals is %llu and access.approvers names nobody: no later "
+			    "change "
 			    "could be approved; name approvers or set approvals: 0",
 			    (unsigned long long)p->host.approvals);
 	policy_free(p);
@@ -75,7 +77,8 @@ static int security_ask(const struct gate_question *q, struct err *e)
 
 static const struct {
 	const char *name;
-	builtin_gate *ask; /* 0: pass; -EAGAIN: inconclusive; else it fails; the sentence is the note */
+	builtin_gate
+		*ask; /* 0: pass; -EAGAIN: inconclusive; else it fails; the sentence is the note */
 	bool guards_return; /* also asked when modelgovd itself goes back */
 } builtin_table[] = {
 	{ "schema", schema_ask, true },
@@ -83,8 +86,8 @@ static const struct {
 	{ "security", security_ask, false },
 };
 
-int builtin_gates_ask(const struct gate_question *q, struct arena *arena, struct gate_result *ret_results,
-		      unsigned int *ret_n)
+int builtin_gates_ask(const struct gate_question *q, struct arena *arena,
+		      struct gate_result *ret_results, unsigned int *ret_n)
 {
 	unsigned int n = 0;
 
@@ -97,7 +100,7 @@ int builtin_gates_ask(const struct gate_question *q, struct arena *arena, struct
 			continue;
 		r = builtin_table[i].ask(q, &e);
 		*result = (struct gate_result){ .name = builtin_table[i].name,
-						.verdict = r == 0	  ? GATE_PASS
+						.verdict = r == 0         ? GATE_PASS
 							   : r == -EAGAIN ? GATE_INCONCLUSIVE
 									  : GATE_FAIL,
 						.note = arena_strdup(arena, e.text) };

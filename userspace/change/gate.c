@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Runs one executable of gates.d as a transient service of systemd: a user of its own, no network, a read-only
- * view, a time-out. Everything goes over the bus and through the loop; nothing here waits. What it may know
- * comes on its standard input, what it has to say is its exit status and the first page of its output.
+ * Runs one executable of gates.d as a transient service of systemd: a user of its own, no network,
+ * a read-only view, a time-out. Everything goes over the bus and through the loop; nothing here
+ * waits. What it may know comes on its standard input, what it has to say is its exit status and
+ * the first page of its output.
  */
 #include "gate.h"
 
@@ -19,11 +20,12 @@
 #define GATE_MEMORY_BYTES (512ULL << 20)
 #define GATE_TASKS        64
 #define GATE_NICE         10
-/* Chosen: systemd answers in milliseconds; after that much more than the time-out it is not coming. */
+/* Chosen: systemd answers in milliseconds; after that much more than the time-out it is not coming.
+ */
 #define GRACE_NS (10 * NSEC_PER_SEC)
 
-#define EX_TEMPFAIL 75           /* sysexits.h */
-#define SYSTEMD_EXIT_FIRST 200   /* systemd.exec(5): the service could not be set up as asked */
+#define EX_TEMPFAIL        75  /* sysexits.h */
+#define SYSTEMD_EXIT_FIRST 200 /* systemd.exec(5): the service could not be set up as asked */
 #define SYSTEMD_EXIT_LAST  245
 
 struct gate_run {
@@ -41,7 +43,8 @@ struct gate_run {
 	void *userdata;
 };
 
-/* ---- what the end means ---------------------------------------------------------------------------- */
+/* ---- what the end means
+ * ---------------------------------------------------------------------------- */
 
 /* How it came to nothing; "" when its exit status is an answer. */
 static void end_describe(const struct gate_end *end, uint64_t timeout_ns, char *buf, size_t size)
@@ -59,7 +62,8 @@ static void end_describe(const struct gate_end *end, uint64_t timeout_ns, char *
 		snprintf(buf, size, "could not be started: %s", end->result);
 	else if (end->status >= SYSTEMD_EXIT_FIRST && end->status <= SYSTEMD_EXIT_LAST)
 		snprintf(buf, size,
-			 "could not be confined or executed (status %d, see systemd.exec(5)); it did not run",
+			 "could not be confined or executed (status %d, see systemd.exec(5)); it "
+			 "did not run",
 			 end->status);
 	else if (end->status == EX_TEMPFAIL)
 		snprintf(buf, size, "could not tell");
@@ -79,7 +83,8 @@ enum gate_verdict gate_judge(const struct gate_end *end, const char *printed, ui
 	return end->status == 0 ? GATE_PASS : GATE_FAIL;
 }
 
-/* For documents and terminals: printable ASCII stays, line ends become blanks, the rest question marks. */
+/* For documents and terminals: printable ASCII stays, line ends become blanks, the rest question
+ * marks. */
 static void output_clean(char *text)
 {
 	size_t length = strlen(text);
@@ -93,7 +98,8 @@ static void output_clean(char *text)
 			*c = '?';
 }
 
-/* ---- its end ----------------------------------------------------------------------------------------- */
+/* ---- its end
+ * ----------------------------------------------------------------------------------------- */
 
 static void run_free(struct gate_run *g)
 {
@@ -223,7 +229,8 @@ static int on_overdue(sd_event_source *source, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/* ---- its start --------------------------------------------------------------------------------------- */
+/* ---- its start
+ * --------------------------------------------------------------------------------------- */
 
 static int on_started(sd_bus_message *m, void *userdata, sd_bus_error *error)
 {
@@ -265,10 +272,11 @@ static int input_make(const char *text, struct err *e)
 static int confinement_append(sd_bus_message *m)
 {
 	static const char *const switches[] = {
-		"DynamicUser",	  "PrivateNetwork",	"PrivateDevices",	 "PrivateTmp",
-		"NoNewPrivileges", "ProtectKernelTunables", "ProtectKernelModules", "ProtectKernelLogs",
-		"ProtectControlGroups", "ProtectClock", "ProtectHostname", "RestrictRealtime",
-		"RestrictSUIDSGID", "LockPersonality",
+		"DynamicUser",          "PrivateNetwork",    "PrivateDevices",
+		"PrivateTmp",           "NoNewPrivileges",   "ProtectKernelTunables",
+		"ProtectKernelModules", "ProtectKernelLogs", "ProtectControlGroups",
+		"ProtectClock",         "ProtectHostname",   "RestrictRealtime",
+		"RestrictSUIDSGID",     "LockPersonality",
 	};
 	int r = 0;
 
@@ -278,15 +286,17 @@ static int confinement_append(sd_bus_message *m)
 		r = sd_bus_message_append(m, "(sv)(sv)(sv)(sv)(sv)(sv)(sv)", "ProtectSystem", "s",
 					  "strict", "ProtectHome", "s", "yes", "ProtectProc", "s",
 					  "invisible", "CapabilityBoundingSet", "t", (uint64_t)0,
-					  "MemoryMax", "t", (uint64_t)GATE_MEMORY_BYTES, "TasksMax", "t",
-					  (uint64_t)GATE_TASKS, "Nice", "i", (int32_t)GATE_NICE);
+					  "MemoryMax", "t", (uint64_t)GATE_MEMORY_BYTES, "TasksMax",
+					  "t", (uint64_t)GATE_TASKS, "Nice", "i",
+					  (int32_t)GATE_NICE);
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "RestrictAddressFamilies", "(bas)", 1, 1,
 					  "AF_UNIX");
 	return r;
 }
 
-static int service_append(sd_bus_message *m, const struct gate_order *order, int input_fd, int output_fd)
+static int service_append(sd_bus_message *m, const struct gate_order *order, int input_fd,
+			  int output_fd)
 {
 	uint64_t timeout_usec = order->timeout_ns / NSEC_PER_USEC;
 	const char *path = order->file->path;
@@ -294,9 +304,9 @@ static int service_append(sd_bus_message *m, const struct gate_order *order, int
 				      "modelgov: gate of a policy change", "Type", "s", "oneshot",
 				      "CollectMode", "s", "inactive-or-failed", "AddRef", "b", 1,
 				      "TimeoutStartUSec", "t", timeout_usec, "TimeoutStopUSec", "t",
-				      (uint64_t)1000000, "StandardInputFileDescriptor", "h", input_fd,
-				      "StandardOutputFileDescriptor", "h", output_fd, "StandardError",
-				      "s", "journal");
+				      (uint64_t)1000000, "StandardInputFileDescriptor", "h",
+				      input_fd, "StandardOutputFileDescriptor", "h", output_fd,
+				      "StandardError", "s", "journal");
 
 	if (r >= 0)
 		r = sd_bus_message_append(m, "(sv)", "ExecStart", "a(sasb)", 1, path, 1, path, 0);
@@ -305,7 +315,8 @@ static int service_append(sd_bus_message *m, const struct gate_order *order, int
 	return r < 0 ? r : confinement_append(m);
 }
 
-static int start_call(struct gate_run *g, const struct gate_order *order, int input_fd, int output_fd)
+static int start_call(struct gate_run *g, const struct gate_order *order, int input_fd,
+		      int output_fd)
 {
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *m = NULL;
 	int r = sd_bus_message_new_method_call(g->bus, &m, SYSTEMD, MANAGER_PATH, MANAGER,
@@ -335,8 +346,8 @@ static int run_watch(struct gate_run *g, const struct gate_order *order)
 		r = sd_bus_match_signal_async(g->bus, &g->removed, SYSTEMD, MANAGER_PATH, MANAGER,
 					      "JobRemoved", on_job_removed, NULL, g);
 	if (r >= 0)
-		r = sd_event_add_io(order->event, &g->output_source, g->output_fd, EPOLLIN, on_output,
-				    g);
+		r = sd_event_add_io(order->event, &g->output_source, g->output_fd, EPOLLIN,
+				    on_output, g);
 	if (r >= 0)
 		r = sd_event_add_time_relative(order->event, &g->timer, CLOCK_MONOTONIC,
 					       patience_usec, 0, on_overdue, g);

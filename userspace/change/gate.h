@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gate: the checks that a change must pass: which there are, and how one is run. The interface of the
- * executables is docs/governance.md.
+ * gate: the checks that a change must pass: which there are, and how one is run. The interface of
+ * the executables is docs/governance.md.
  */
 #ifndef MODELGOV_CHANGE_GATE_H
 #define MODELGOV_CHANGE_GATE_H
@@ -11,9 +11,12 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
-#define GATE_NOTE_BYTES 4096 /* of what an executable prints; the rest is dropped. Chosen: a page */
+#define GATE_NOTE_BYTES                                                                            \
+	4096 /* of what an executable prints; the rest is dropped. Chosen: a page                  \
+	      */
 
-/* ---- gate_files.c: which executables there are --------------------------------------------------- */
+/* ---- gate_files.c: which executables there are
+ * --------------------------------------------------- */
 
 struct gate_file {
 	const char *name, *path;
@@ -25,31 +28,35 @@ struct gate_files {
 };
 
 /*
- * Of both directories; a file of the first hides one of the same name in the second, and a link to /dev/null
- * hides it altogether. Directories that are not there have none. -EPERM and the first thing that is wrong: not
- * root's, writable by others, not executable, not a file. Memory of the arena.
+ * Of both directories; a file of the first hides one of the same name in the second, and a link to
+ * /dev/null hides it altogether. Directories that are not there have none. -EPERM and the first
+ * thing that is wrong: not root's, writable by others, not executable, not a file. Memory of the
+ * arena.
  */
-int gate_files_list(const char *const directories[2], struct arena *arena, struct gate_files *ret_files,
-		    struct err *e);
+int gate_files_list(const char *const directories[2], struct arena *arena,
+		    struct gate_files *ret_files, struct err *e);
 
-/* Whoever may write there decides what comes into force: files and the directories named. -EPERM. */
+/* Whoever may write there decides what comes into force: files and the directories named. -EPERM.
+ */
 int policy_files_trust(const char *etc, struct err *e);
 
-/* ---- builtin.c: those of our own ----------------------------------------------------------------- */
+/* ---- builtin.c: those of our own
+ * ----------------------------------------------------------------- */
 
 struct gate_question {
 	const struct change *change;
 	const struct policy *in_force; /* NULL: none */
 	const struct host_facts *facts;
 	const char *const *gates_dirs; /* two */
-	const char *etc;               /* policy directory, for changes of source "etc"; NULL: none */
+	const char *etc; /* policy directory, for changes of source "etc"; NULL: none */
 };
 
 /* Asks each built-in gate; at most MAX_GATES results, memory of the arena. */
-int builtin_gates_ask(const struct gate_question *q, struct arena *arena, struct gate_result *ret_results,
-		      unsigned int *ret_n);
+int builtin_gates_ask(const struct gate_question *q, struct arena *arena,
+		      struct gate_result *ret_results, unsigned int *ret_n);
 
-/* ---- gate.c: running an executable --------------------------------------------------------------- */
+/* ---- gate.c: running an executable
+ * --------------------------------------------------------------- */
 
 struct gate_order {
 	sd_event *event;
@@ -72,7 +79,7 @@ void gate_cancel(struct gate_run *run);
 
 /* How an executable ended, as systemd tells; pure. */
 struct gate_end {
-	const char *result;  /* Result of the service: "success", "exit-code", "timeout", ... */
+	const char *result;   /* Result of the service: "success", "exit-code", "timeout", ... */
 	int32_t code, status; /* ExecMainCode (CLD_EXITED, ...), ExecMainStatus */
 };
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds the executables of gates.d and says whether they and the policy's files can be trusted: whoever may
- * write one of them decides what comes into force. Runs nothing.
+ * Finds the executables of gates.d and says whether they and the policy's files can be trusted:
+ * whoever may write one of them decides what comes into force. Runs nothing.
  */
 #include "gate.h"
 
@@ -20,11 +20,13 @@ static void dir_close(DIR **d)
 static int owner_check(const struct stat *st, const char *path, struct err *e)
 {
 	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return err_say(e, -EPERM, "%s belongs to user %u and must belong to root; run chown root %s",
+		return err_say(e, -EPERM,
+			       "%s belongs to user %u and must belong to root; run chown root %s",
 			       path, (unsigned int)st->st_uid, path);
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
 		return err_say(e, -EPERM,
-			       "%s can be written by %s (mode %04o), who could let anything pass; run chmod "
+			       "%s can be written by %s (mode %04o), who could let anything pass; "
+			       "run chmod "
 			       "go-w %s",
 			       path, st->st_mode & S_IWOTH ? "everybody" : "its group",
 			       (unsigned int)(st->st_mode & 07777), path);
@@ -57,7 +59,8 @@ static int executable_check(const struct stat *st, const char *path, struct err 
 		return err_say(e, -EPERM, "%s is not a file; gates.d holds executables only", path);
 	if ((st->st_mode & all) != all)
 		return err_say(e, -EPERM,
-			       "%s cannot be executed by an unprivileged user (mode %04o); run chmod 755 %s, or "
+			       "%s cannot be executed by an unprivileged user (mode %04o); run "
+			       "chmod 755 %s, or "
 			       "remove it",
 			       path, (unsigned int)(st->st_mode & 07777), path);
 	return 0;
@@ -102,8 +105,7 @@ static int directory_list(const char *directory, struct arena *arena, struct gat
 	int r = 0;
 
 	if (!d)
-		return !directory || errno == ENOENT ? 0
-						     : err_set(e, -errno, "open %s", directory);
+		return !directory || errno == ENOENT ? 0 : err_set(e, -errno, "open %s", directory);
 	if (fstat(dirfd(d), &st) < 0)
 		return err_set(e, -errno, "look at %s", directory);
 	if ((r = owner_check(&st, directory, e)) < 0)
@@ -119,8 +121,8 @@ static int file_compare(const void *a, const void *b)
 	return strcmp(((const struct gate_file *)a)->name, ((const struct gate_file *)b)->name);
 }
 
-int gate_files_list(const char *const directories[2], struct arena *arena, struct gate_files *ret_files,
-		    struct err *e)
+int gate_files_list(const char *const directories[2], struct arena *arena,
+		    struct gate_files *ret_files, struct err *e)
 {
 	struct gate_files files = { .all = arena_new(arena, struct gate_file, MAX_GATES) };
 	unsigned int shown = 0;
@@ -139,7 +141,8 @@ int gate_files_list(const char *const directories[2], struct arena *arena, struc
 	return 0;
 }
 
-/* ---- the policy's own files ---------------------------------------------------------------------- */
+/* ---- the policy's own files
+ * ---------------------------------------------------------------------- */
 
 static int directory_trust(const char *etc, const char *below, struct err *e)
 {

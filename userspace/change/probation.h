@@ -14,10 +14,7 @@
 #ifndef MODELGOV_CHANGE_PROBATION_H
 #define MODELGOV_CHANGE_PROBATION_H
 
-#include "base.h"
-#include "model.h"
-#include "policy.h"
-#include "record.h"
+#include "change.h"
 
 #include <jansson.h>
 
@@ -115,8 +112,5 @@ enum probation_verdict probation_judge(const struct probation *p, uint64_t wall_
 
 json_t *probation_to_json(const struct probation *p);
 struct probation *probation_from_json(const json_t *form, struct arena *arena);
-
-extern const struct parameter probation_parameters[];
-extern const unsigned int n_probation_parameters;
 
 #endif

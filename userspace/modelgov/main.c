@@ -113,8 +113,23 @@ static int option_take(struct cli *cli, int id, const char *value)
 		break;
 	case OPTION_SAMPLES:
 		return samples_parse(value, &cli->samples);
+	case OPTION_SHADOW:
+		cli->is_shadow = true;
+		break;
 	case OPTION_STOP:
 		cli->is_stop = true;
+		break;
+	case OPTION_FROM:
+		cli->from = value;
+		break;
+	case OPTION_TO:
+		cli->to = value;
+		break;
+	case OPTION_MESSAGE:
+		cli->message = value;
+		break;
+	case OPTION_TICKET:
+		cli->ticket = value;
 		break;
 	case OPTION_TEMPLATE:
 		cli->template = value;

@@ -7,7 +7,7 @@
 #include "knob.h"
 #include "print.h"
 #include "record.h"
-#include "recorded.h"
+#include "live.h"
 
 #define PLAN_HOUR_NS                                                                               \
 	(3600 * NSEC_PER_SEC) /* chosen: long enough for a cycle of load, read in a second */

@@ -1,139 +1,68 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Brings what modelgovd has in force and what it recorded over the control socket, a page at a
- * time, and the candidate from its files. Compares nothing.
+ * One question to the record: through modelgovd when it runs, else from its file. Says so when it
+ * is the file, because a daemon that is down may have left something unsaid.
  */
-#include "recorded.h"
-
+#include "command.h"
 #include "print.h"
-#include "record.h"
 
-/* ---- policies ---------------------------------------------------------------------------- */
+/* Chosen: a full journal of 1 GiB takes a minute on a small machine. */
+#define AUDIT_MSEC 600000
 
-int live_policy_try(const struct cli *cli, struct live_policy *ret_live, struct err *e)
-{
-	json_t *reply = NULL, *canonical;
-	struct live_policy l = { 0 };
-	int64_t generation = 0;
-	int r = daemon_ask(cli, "Policy", NULL, ASK_MSEC, &reply, e);
-
-	if (r < 0)
-		return r;
-	canonical = json_object_get(reply, "canonical");
-	(void)number_of(reply, "generation", &generation);
-	l.generation = (uint64_t)MAX(generation, (int64_t)0);
-	r = host_facts_read(&l.facts, e);
-	if (r == 0)
-		r = policy_from_canonical(json_string_value(canonical)
-						  ? json_string_value(canonical)
-						  : "",
-					  json_string_length(canonical), &l.facts, &l.policy, e);
-	json_decref(reply);
-	if (r < 0) {
-		(void)err_context(e, "the policy in force, of another version of modelgovd?");
-		return -EREMOTEIO;
-	}
-	*ret_live = l;
-	return 0;
-}
-
-int live_policy_ask(const struct cli *cli, struct live_policy *ret_live)
-{
-	struct err e = { 0 };
-	int r = live_policy_try(cli, ret_live, &e);
-
-	return r < 0 ? daemon_complain(cli, r, &e) : EXIT_OK;
-}
-
-void live_policy_fini(struct live_policy *l)
-{
-	policy_free(l->policy);
-	*l = (struct live_policy){ 0 };
-}
-
-int candidate_load(const struct cli *cli, const char *etc, struct policy **ret_policy)
-{
-	struct findings findings;
-	struct err e = { 0 };
-	int status = EXIT_OK, r;
-
-	findings_init(&findings);
-	r = policy_read(etc, ret_policy, &findings, &e);
-	if (r < 0)
-		status = policy_complain(etc, r, &findings, &e);
-	findings_fini(&findings);
-	return status;
-}
-
-/* ---- observations ------------------------------------------------------------------------ */
-
-/* Where the next page begins, and the last form that was read (new reference). */
-struct reading_place {
-	int64_t after;
-	json_t *last;
+static const struct {
+	const char *method, *key; /* of the control socket, and where its reply has the answer */
+	unsigned int timeout_ms;
+} ways[N_QUESTIONS] = {
+	[QUESTION_HISTORY] = { "History", "generations", ASK_MSEC },
+	[QUESTION_GENERATION] = { "Generation", "generation", ASK_MSEC },
+	[QUESTION_CHANGES] = { "Changes", "changes", ASK_MSEC },
+	[QUESTION_CHANGE] = { "Change", NULL, ASK_MSEC },
+	[QUESTION_ENTRIES] = { "Entries", "entries", ASK_MSEC },
+	[QUESTION_CHAIN] = { "AuditVerify", NULL, AUDIT_MSEC },
 };
 
-static int tick_feed(const json_t *tick, struct comparison *c, struct arena *arena,
-		     struct reading_place *place)
+static int file_ask(const struct cli *cli, enum question question, json_t *take_parameters,
+		    json_t **ret_answer)
 {
-	json_t *form = json_object_get(tick, "observation");
-	struct observation *now;
 	struct err e = { 0 };
+	int r = journal_read(cli->state_dir, question, take_parameters, ret_answer, &e);
 
-	arena_reset(arena);
-	(void)number_of(tick, "seq", &place->after);
-	if (observation_from_json(form, c->before.policy, arena, &now, &e) < 0 ||
-	    comparison_feed(c, now) < 0) {
-		complain("recorded tick %lld: %s", (long long)place->after,
-			 *e.text ? e.text : "out of memory");
-		return EXIT_FAILED;
-	}
-	json_decref(place->last);
-	place->last = json_incref(form);
-	return EXIT_OK;
+	if (r == 0)
+		return EXIT_OK;
+	complain("the record in %s: %s%s", cli->state_dir, e.text,
+		 r == -ENOENT ? "; modelgovd makes it, --state-dir names another place" : "");
+	return r == -EACCES || r == -EPERM ? EXIT_DENIED : EXIT_FAILED;
 }
 
-/* Returns EXIT_OK and in ret_n how many there were. */
-static int page_feed(const struct cli *cli, uint64_t from_ns, struct comparison *c,
-		     struct arena *arena, struct reading_place *place, size_t *ret_n)
+int record_ask(const struct cli *cli, enum question question, json_t *take_parameters,
+	       json_t **ret_answer)
 {
-	json_t *reply = NULL, *ticks, *tick;
+	json_t *reply = NULL;
 	struct err e = { 0 };
-	int status = EXIT_OK;
-	size_t i;
-	int r = daemon_ask(cli, "Ticks",
-			   json_pack("{s:I, s:I}", "from_ns", (json_int_t)from_ns, "after",
-				     (json_int_t)place->after),
-			   ASK_MSEC, &reply, &e);
+	int r = -ENOENT;
 
+	if (!cli->is_offline)
+		r = daemon_ask(cli, ways[question].method, json_incref(take_parameters),
+			       ways[question].timeout_ms, &reply, &e);
+	if (daemon_is_absent(r))
+		return file_ask(cli, question, take_parameters, ret_answer);
+	json_decref(take_parameters);
 	if (r < 0)
 		return daemon_complain(cli, r, &e);
-	ticks = json_object_get(reply, "ticks");
-	json_array_foreach(ticks, i, tick)
-		if (status == EXIT_OK)
-			status = tick_feed(tick, c, arena, place);
-	*ret_n = json_array_size(ticks);
+	*ret_answer = ways[question].key ? json_incref(json_object_get(reply, ways[question].key))
+					 : json_incref(reply);
 	json_decref(reply);
-	return status;
+	if (*ret_answer)
+		return EXIT_OK;
+	complain("modelgovd answered %s without %s: is it of another version?",
+		 ways[question].method, ways[question].key);
+	return EXIT_FAILED;
 }
 
-int recorded_feed(const struct cli *cli, uint64_t from_ns, struct comparison *c,
-		  struct arena *arena, struct observation **ret_last)
+int number_argument(const char *text, const char *what, uint64_t *ret_number)
 {
-	struct reading_place place = { 0 };
-	struct arena page;
-	int status;
-	size_t n = 0;
-
-	*ret_last = NULL;
-	arena_init(&page);
-	do {
-		status = page_feed(cli, from_ns, c, &page, &place, &n);
-	} while (status == EXIT_OK && n > 0);
-	arena_fini(&page);
-	if (status == EXIT_OK && place.last &&
-	    observation_from_json(place.last, c->before.policy, arena, ret_last, NULL) < 0)
-		status = EXIT_FAILED;
-	json_decref(place.last);
-	return status;
+	if (number_parse(text, ret_number) == 0 && *ret_number > 0 && *ret_number <= INT64_MAX)
+		return EXIT_OK;
+	complain("'%s' is not the number of a %s: 1, 2, ...", text, what);
+	return EXIT_USAGE;
 }

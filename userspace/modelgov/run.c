@@ -8,7 +8,7 @@
 #include "command.h"
 #include "policy.h"
 #include "print.h"
-#include "recorded.h"
+#include "live.h"
 
 /* ---- is there such a model --------------------------------------------------------------- */
 

@@ -5,7 +5,7 @@
  */
 #include "knob.h"
 #include "print.h"
-#include "recorded.h"
+#include "live.h"
 
 static void value_add(struct table *t, enum knob knob, const json_t *split, const char *key)
 {

@@ -9,7 +9,7 @@
 #include "cgroup.h"
 #include "knob.h"
 #include "print.h"
-#include "recorded.h"
+#include "live.h"
 #include "sample.h"
 
 #include <limits.h>

@@ -47,6 +47,7 @@ static void governed_tick(struct daemon *d)
 	drift_claim(d);
 	drift_report(d);
 	shadow_tick(d);
+	changes_tick(d->changes, d->slot.policy, d->now);
 	if (d->wants_release) {
 		d->wants_release = false;
 		carry_release(d); /* runs before the plan: act's thread keeps the order */

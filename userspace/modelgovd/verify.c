@@ -6,64 +6,14 @@
  */
 #include "daemon.h"
 
-#include <grp.h>
-#include <pwd.h>
-
-uint64_t daemon_generation(const struct daemon *d)
-{
-	return 0;
-}
-
 void on_policy(struct request *request, json_t *parameters, void *userdata)
 {
 	struct daemon *d = userdata;
 	_cleanup_free_ char *canonical = policy_canonical(d->slot.policy);
 
 	request_reply(request, json_pack("{s:s, s:I, s:s}", "digest", d->slot.policy->digest,
-					 "generation", (json_int_t)daemon_generation(d),
+					 "generation", (json_int_t)changes_generation(d->changes),
 					 "canonical", canonical ? canonical : ""));
-}
-
-/* ---- questions to the record ------------------------------------------------------------- */
-
-struct inquiry {
-	struct request *request;
-	const char *name; /* of the answer's member */
-};
-
-static void on_answer(json_t *take_answer, const char *problem, void *userdata)
-{
-	struct inquiry *q = userdata;
-
-	if (take_answer)
-		request_reply(q->request, json_pack("{s:o}", q->name, take_answer));
-	else
-		request_fail(q->request, "Failed", "reading the journal: %s", problem);
-	free(q);
-}
-
-static void record_ask(struct request *request, json_t *parameters, enum question question,
-		       const char *name, struct daemon *d)
-{
-	struct inquiry *q = calloc(1, sizeof(*q));
-
-	if (!q) {
-		request_fail(request, "Failed", "out of memory");
-		return;
-	}
-	*q = (struct inquiry){ request, name };
-	journal_ask(d->journal, question, parameters ? json_incref(parameters) : json_object(),
-		    on_answer, q);
-}
-
-void on_ticks(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, parameters, QUESTION_TICKS, "ticks", userdata);
-}
-
-void on_checks(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, parameters, QUESTION_CHECKS, "checks", userdata);
 }
 
 /* ---- CheckResult ------------------------------------------------------------------------- */
@@ -139,37 +89,12 @@ static const char *members_take(const json_t *result, json_t *body)
 	return NULL;
 }
 
-static bool peer_is_in(const struct peer *peer, const char *group)
-{
-	const struct group *g = getgrnam(group);
-
-	if (!g || g->gr_gid == peer->gid)
-		return g != NULL;
-	for (size_t i = 0; i < peer->n_groups; i++)
-		if (peer->groups[i] == g->gr_gid)
-			return true;
-	return false;
-}
-
-/* The list names the peer, as a user or by a group (@name). */
-static bool peer_is_listed(const struct peer *peer, const struct names *list)
-{
-	for (unsigned int i = 0; i < list->n; i++) {
-		const char *name = list->all[i];
-		const struct passwd *user = *name == '@' ? NULL : getpwnam(name);
-
-		if (*name == '@' ? peer_is_in(peer, name + 1) : user && user->pw_uid == peer->uid)
-			return true;
-	}
-	return false;
-}
-
 /* Operators, and who owns the model. */
-static bool peer_owns(const struct daemon *d, const struct peer *peer, const struct model *m)
+static bool peer_owns(struct daemon *d, const struct peer *peer, const struct model *m)
 {
-	return peer->uid == 0 || peer->uid == geteuid() ||
-	       peer_is_listed(peer, &d->slot.policy->host.operators) ||
-	       peer_is_listed(peer, &m->owners);
+	_cleanup_free_ struct person *who = people_person(d, peer);
+
+	return who && (who->is_operator || person_is_listed(who, &m->owners));
 }
 
 static const struct model_check *check_find(const struct model *m, const char *name)
@@ -198,7 +123,7 @@ static void result_record(struct daemon *d, const struct peer *peer, const struc
 	json_object_set_new(body, "check", json_string(check->name));
 	json_object_set_new(body, "command", command_to_json(check));
 	json_object_set_new(body, "digest", json_string(d->slot.policy->digest));
-	json_object_set_new(body, "generation", json_integer((json_int_t)daemon_generation(d)));
+	json_object_set_new(body, "generation", json_integer((json_int_t)changes_generation(d->changes)));
 	json_object_set_new(body, "uid", json_integer((json_int_t)peer->uid));
 	journal_event(d->journal, clock_realtime_ns(), "check", json_incref(body));
 }

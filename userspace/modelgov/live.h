@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * recorded: the policy in force and the observations that modelgovd recorded, as structs: what
+ * live: the policy in force and the observations that modelgovd recorded, as structs: what
  * plan, verify and shadow need to compare with.
  */
-#ifndef MODELGOV_RECORDED_H
-#define MODELGOV_RECORDED_H
+#ifndef MODELGOV_LIVE_H
+#define MODELGOV_LIVE_H
 
 #include "command.h"
 #include "policy.h"
