@@ -216,6 +216,7 @@ analyze: $(SKELETON) compile_commands.json ## gcc -fanalyzer, clang-tidy, cppche
 docs: $(O)/modelgov ## regenerate the reference pages from their tables
 	@$(O)/modelgov __reference policy | tests/lint/splice docs/policy.md
 	@$(O)/modelgov __reference parameters | tests/lint/splice docs/decisions.md
+	@$(O)/modelgov __reference changes | tests/lint/splice docs/governance.md
 
 compile_commands.json: Makefile $(SKELETON) ## for editors and clang-tidy
 	@for f in $(ROOM_SRC) $(wildcard userspace/modelgov*/*.c tests/*/*.c); do \

@@ -63,6 +63,40 @@ static void policy_print(const json_t *s)
 		pending_print(pending);
 }
 
+/* What is on its way into force, and what is watched. */
+static void changes_print(const json_t *changes)
+{
+	const json_t *probation = json_object_get(changes, "probation");
+	int64_t generation = 0, id = 0, ends_ns = 0;
+	char when[32];
+	json_t *open;
+	size_t i;
+
+	if (number_of(changes, "generation", &generation) && generation > 0) {
+		label("in force", false);
+		printf("generation %" PRId64 "\n", generation);
+	}
+	if (*text_of(changes, "problem")) {
+		label("CHANGES", true);
+		printf("none can be made: %s\n", text_of(changes, "problem"));
+	}
+	if (json_is_object(probation) && number_of(probation, "change", &id) &&
+	    number_of(probation, "ends_ns", &ends_ns)) {
+		label("watched", false);
+		printf("change %" PRId64 " until %s: %s\n", id, time_print(ends_ns, when, sizeof(when)),
+		       text_of(probation, "sentence"));
+	}
+	json_array_foreach(json_object_get(changes, "open"), i, open) {
+		const char *missing = text_of(open, "waits_for");
+
+		(void)number_of(open, "id", &id);
+		label("change", false);
+		printf("%" PRId64 " by %s, %s%s%s: ", id, text_of(open, "author"), text_of(open, "state"),
+		       *missing ? ", waits for " : "", missing);
+		text_print(*text_of(open, "reason") ? text_of(open, "reason") : "from /etc", 0, stdout);
+	}
+}
+
 static void host_print(const json_t *s)
 {
 	const json_t *host = json_object_get(s, "host");
@@ -349,6 +383,7 @@ int status_run(const struct cli *cli, int argc, char **argv)
 		return json_print(status);
 	daemon_print(status);
 	policy_print(status);
+	changes_print(json_object_get(status, "changes"));
 	host_print(status);
 	journal_print(status);
 	ledger_print(status);
