@@ -89,6 +89,7 @@ void tick_run(struct daemon *d);
 /* carry.c: act's jobs on its own thread */
 int carry_plan(struct daemon *d, struct err *e);
 void carry_release(struct daemon *d);
+void carry_confine(struct daemon *d);
 typedef void carry_restored(json_t *take_list, const char *problem, void *userdata);
 int carry_restore(struct daemon *d, carry_restored *reply, void *userdata);
 

@@ -51,6 +51,7 @@ static void governed_tick(struct daemon *d)
 	if (d->wants_release) {
 		d->wants_release = false;
 		carry_release(d); /* runs before the plan: act's thread keeps the order */
+		carry_confine(d);
 	}
 	if (d->plan.n_actions == 0)
 		return;
