@@ -59,7 +59,7 @@ endif
 
 # ---- files ------------------------------------------------------------------------------------
 
-ROOMS    := base policy sense decide act record change control
+ROOMS    := base policy sense decide act record replay verify change control
 ROOM_SRC := $(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c))
 ROOM_OBJ := $(ROOM_SRC:%.c=$(O)/%.o)
 BPF_SRC  := $(wildcard bpf/*.bpf.c)

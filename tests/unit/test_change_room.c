@@ -142,8 +142,8 @@ static const char *state(const struct world *w, uint64_t id)
 /* ---- policies and requests
  * ------------------------------------------------------------------------ */
 
-/* Canonical bytes of a policy with one model of that priority. */
-static char *policy_text(struct world *w, const char *host, int priority)
+/* Canonical bytes of a policy with one model of those resources. */
+static char *resources_text(struct world *w, const char *host, const char *resources)
 {
 	struct findings findings;
 	struct policy *p = NULL;
@@ -154,8 +154,8 @@ static char *policy_text(struct world *w, const char *host, int priority)
 		 "apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr, owners: [olga] }\n"
 		 "match: { units: [ocr.service] }\nobjectives:\n  - { indicator: runqueue_wait, "
 		 "quantile: "
-		 "p99, budget: 5ms, window: 1s }\nresources: { class: critical, priority: %d }\n",
-		 priority);
+		 "p99, budget: 5ms, window: 1s }\nresources: { class: critical, %s }\n",
+		 resources);
 	home_write(&w->home, "modelgov.yaml", host);
 	home_write(&w->home, "models.d/ocr.yaml", manifest);
 	findings_init(&findings);
@@ -165,6 +165,15 @@ static char *policy_text(struct world *w, const char *host, int priority)
 	policy_free(p);
 	findings_fini(&findings);
 	return text;
+}
+
+/* The same, of that priority. */
+static char *policy_text(struct world *w, const char *host, int priority)
+{
+	char resources[32];
+
+	snprintf(resources, sizeof(resources), "priority: %d", priority);
+	return resources_text(w, host, resources);
 }
 
 #define HOST(changes) "apiVersion: modelgov/v1\nkind: Host\nmode: enforce\n" changes
@@ -534,5 +543,110 @@ Test(change_room, a_record_that_cannot_be_read_changes_nothing_and_is_said, .tim
 	text = policy_text(&w, PLAIN, 5);
 	propose(&w, &root, text, true);
 	refused(&w, "the record cannot be read, so nothing can be changed");
+	world_close(&w);
+}
+
+/* ---- what the last hour says ------------------------------------------------------------------ */
+
+/* So many ticks in the record, in which ocr used 100 MiB. */
+static void ticks_record(struct world *w, unsigned int n)
+{
+	struct model_reading reading = { .culprit = MODEL_NONE,
+					 .memory_bytes = 100ULL << 20,
+					 .cpu_usage_ns = 1,
+					 .objectives = { { 1000, 1000 } } };
+	struct verdict verdict = { 0 };
+	struct plan plan = { .n_models = 1, .verdicts = &verdict };
+	struct observation now = { .n_models = 1,
+				   .models = &reading,
+				   .host = { .cpus = 2 },
+				   .wall_ns = clock_realtime_ns() };
+
+	for (unsigned int i = 0; i < n; i++) {
+		plan.tick = ++now.tick;
+		now.taken_ns += NSEC_PER_SEC;
+		now.span_ns = i ? NSEC_PER_SEC : 0;
+		journal_tick(w->journal, w->policy, &now, &plan);
+	}
+	settle(w);
+}
+
+static void gate_expect(const struct world *w, uint64_t id, const char *verdict, const char *words)
+{
+	json_t *form = NULL, *gate;
+	bool is_found = false;
+	struct err e = { 0 };
+	size_t i;
+
+	cr_assert_eq(journal_ask_now(w->journal, QUESTION_CHANGE,
+				     json_pack("{s:I}", "id", (json_int_t)id), &form, &e),
+		     0, "%s", e.text);
+	json_array_foreach(json_object_get(json_object_get(form, "document"), "gates"), i, gate) {
+		const char *note = json_string_value(json_object_get(gate, "note"));
+
+		if (strcmp(json_string_value(json_object_get(gate, "name")), "replay") != 0)
+			continue;
+		is_found = true;
+		cr_expect_str_eq(json_string_value(json_object_get(gate, "verdict")), verdict);
+		cr_expect(strstr(note, words), "no '%s' in %s", words, note);
+	}
+	cr_expect(is_found, "there is no gate replay");
+	json_decref(form);
+}
+
+Test(change_room, a_limit_under_what_was_used_in_the_last_hour_is_refused, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+
+	world_open(&w);
+	begin(&w, PLAIN);
+	ticks_record(&w, 70);
+	text = resources_text(&w, PLAIN, "memory: { max: 64MiB }");
+	propose(&w, &root, text, true);
+	cr_expect_eq(w.entered, 1);
+	cr_expect_str_eq(state(&w, 2), "refused");
+	gate_expect(&w, 2, "fail", "ocr: memory.max falls to 64MiB; it used up to 100MiB in 70 recorded");
+	world_close(&w);
+}
+
+Test(change_room, with_few_recorded_ticks_a_new_limit_waits_and_with_more_it_passes, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+
+	world_open(&w);
+	begin(&w, PLAIN);
+	ticks_record(&w, 59);
+	text = resources_text(&w, PLAIN, "memory: { max: 128MiB }");
+	propose(&w, &root, text, true);
+	cr_expect_eq(w.entered, 1, "it waits for somebody who accepts it");
+	cr_expect_str_eq(state(&w, 2), "waiting");
+	gate_expect(&w, 2, "inconclusive", "in 59 recorded ticks");
+	say(&w, change_withdraw, &root, 2);
+	ticks_record(&w, 1);
+	propose(&w, &root, text, true);
+	cr_expect_eq(w.entered, 2, "%s", w.problem);
+	gate_expect(&w, 3, "pass", "by 60 recorded ticks");
+	world_close(&w);
+}
+
+Test(change_room, a_return_is_not_held_up_by_what_the_last_hour_says, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+
+	world_open(&w);
+	text = resources_text(&w, PLAIN, "memory: { max: 64MiB }");
+	propose(&w, &root, text, true);
+	cr_assert_eq(w.entered, 1);
+	free(text);
+	text = policy_text(&w, PLAIN, 0);
+	propose(&w, &root, text, true);
+	cr_assert_eq(w.entered, 2);
+	ticks_record(&w, 70);
+	say(&w, change_rollback, &root, 0);
+	cr_expect_eq(w.entered, 3, "%s", w.problem);
+	gate_expect(&w, 3, "pass", "in force before");
 	world_close(&w);
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes one change at a time through all its gates: the built-in ones at once, then, when none of
- * them failed, each executable in the order of the names. Ends with a step that keeps the answers.
+ * Takes one change at a time through all its gates: the built-in ones at once, then, as long as none
+ * fails, what the last hour says of it, and each executable in the order of the names. Ends with a step that
+ * keeps the answers.
  */
+#include "past.h"
 #include "room.h"
 
 struct gating {
@@ -12,6 +14,7 @@ struct gating {
 	struct gate_files files;
 	unsigned int next; /* of files */
 	uint64_t timeout_ns;
+	struct past *past;
 	struct gate_run *run;
 	struct gate_result results[MAX_GATES];
 	unsigned int n;
@@ -22,6 +25,7 @@ static void gating_free(struct gating *g)
 {
 	if (!g)
 		return;
+	past_cancel(g->past);
 	gate_cancel(g->run);
 	free(g->input);
 	arena_fini(&g->arena);
@@ -175,6 +179,18 @@ static void gating_go_on(struct gating *g)
 	gating_finish(g);
 }
 
+static void on_past_done(const struct gate_result *result, void *userdata)
+{
+	struct gating *g = userdata;
+
+	g->past = NULL; /* it frees itself */
+	result_add(g, result);
+	if (has_failure(g))
+		gating_finish(g);
+	else
+		gating_go_on(g);
+}
+
 static int builtin_ask(struct gating *g, const struct change *change)
 {
 	struct changes *c = g->changes;
@@ -212,7 +228,10 @@ static void gating_begin(struct changes *c, const struct change *change)
 	}
 	if (g->files.n > 0)
 		g->input = input_make(c, change);
-	gating_go_on(g);
+	if (change->undoes) /* modelgovd itself goes back: nothing may hold it up */
+		gating_go_on(g);
+	else if (past_begin(c, change, on_past_done, g, &g->past) < 0)
+		gating_cancel(c, 0); /* without memory: a later tick tries again */
 }
 
 void gating_proceed(struct changes *c)

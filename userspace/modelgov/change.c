@@ -338,8 +338,11 @@ int apply_run(const struct cli *cli, int argc, char **argv)
 {
 	struct policy *policy = NULL;
 	uint64_t id;
-	int status = message_check(cli, "apply");
+	int status;
 
+	if (cli->is_shadow) /* asks for no reason: nothing is changed */
+		return shadow_begin(cli, argc > 0 ? argv[0] : cli->etc);
+	status = message_check(cli, "apply");
 	if (!status && argc > 0) {
 		status = number_argument(argv[0], "change", &id);
 		return status ? status : change_apply_id(cli, (int64_t)id);

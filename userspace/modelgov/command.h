@@ -30,7 +30,8 @@
 	X(UNREACHABLE, 4, "modelgovd is not reachable")                                            \
 	X(DENIED, 5, "not permitted: needs root, or a role in access")                              \
 	X(REFUSED, 6, "a gate or the rules of changes refused it")                                 \
-	X(WAITING, 7, "the change waits for somebody, or for another's probation")
+	X(WAITING, 7, "the change waits for somebody, or for another's probation")                \
+	X(INCONCLUSIVE, 8, "what was measured does not say")
 
 enum exit_status {
 #define X(tag, status, meaning) EXIT_##tag = status,
@@ -60,7 +61,11 @@ enum exit_status {
 	X(MESSAGE, "message", 'm', "WHY", "the reason, for the record")                            \
 	X(TICKET, "change", 0, "TICKET", "the change request that it belongs to")                  \
 	X(TEMPLATE, "template", 't', "NAME", "start from that template")                           \
-	X(CANONICAL, "canonical", 0, NULL, "the whole policy in its canonical form")
+	X(CANONICAL, "canonical", 0, NULL, "the whole policy in its canonical form")            \
+	X(CHECK, "check", 0, "NAME", "only the check of that name")                                \
+	X(SAMPLES, "samples", 0, "N", "run each check N times")                                    \
+	X(SHADOW, "shadow", 0, NULL, "run it beside the policy in force, without acting")          \
+	X(STOP, "stop", 0, NULL, "end the shadow")
 
 enum option_id {
 #define X(tag, name, letter, argument, help) OPTION_##tag,
@@ -86,8 +91,10 @@ extern const struct option_info option_table[N_OPTIONS];
 struct cli {
 	const char *etc, *socket, *state_dir;
 	const char *from, *to, *message, *ticket, *template; /* NULL: not given */
-	bool is_json, is_strict, is_offline, wants_help, wants_version, wants_canonical;
+	const char *check; /* NULL: all */
+	bool is_json, is_strict, is_offline, is_shadow, is_stop, wants_help, wants_version, wants_canonical;
 	unsigned int limit;
+	unsigned int samples; /* 0: as the manifest says */
 };
 
 /* ---- commands -------------------------------------------------------------------------------- */
@@ -125,6 +132,9 @@ int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
 int restore_run(const struct cli *cli, int argc, char **argv);
+int plan_run(const struct cli *cli, int argc, char **argv);
+int verify_run(const struct cli *cli, int argc, char **argv);
+int shadow_run(const struct cli *cli, int argc, char **argv);
 int propose_run(const struct cli *cli, int argc, char **argv);
 int gates_run(const struct cli *cli, int argc, char **argv);
 int approve_run(const struct cli *cli, int argc, char **argv);
@@ -138,6 +148,9 @@ int export_run(const struct cli *cli, int argc, char **argv);
 int import_run(const struct cli *cli, int argc, char **argv);
 int version_run(const struct cli *cli, int argc, char **argv);
 int help_run(const struct cli *cli, int argc, char **argv);
+
+/* Has modelgovd run the policy in etc beside the one in force: `apply --shadow`. */
+int shadow_begin(const struct cli *cli, const char *etc);
 
 /* Not for people: what completion and documentation are made from. */
 int complete_main(struct cli *cli, int argc, char **argv);

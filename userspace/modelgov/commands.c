@@ -113,6 +113,43 @@ const struct command command_table[] = {
 	  .has_json = true,
 	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY) | BIT(EXIT_REFUSED) | BIT(EXIT_WAITING),
 	  .run = reload_run },
+	{ .name = "plan",
+	  .arguments = "[DIR]",
+	  .summary = "what would the policy in DIR change",
+	  .details =
+		  "Compares the policy in DIR (or --etc) with the one in force: keys, kernel values by "
+		  "the last observation, and promises at risk by what was recorded in the last hour. "
+		  "Effects are not simulated. Changes nothing.",
+	  .most = 1,
+	  .has_json = true,
+	  .completion = COMPLETE_FILES,
+	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY),
+	  .run = plan_run },
+	{ .name = "verify",
+	  .arguments = "MODEL",
+	  .summary = "does the model still do what it did",
+	  .details =
+		  "Runs the checks of its manifest as who calls, judges them by their limits and "
+		  "compares them with the same checks under the generation before: better, equal, "
+		  "worse or inconclusive. Results are recorded, for operators and owners of the "
+		  "model.",
+	  .options = BIT(OPTION_CHECK) | BIT(OPTION_SAMPLES),
+	  .least = 1,
+	  .most = 1,
+	  .has_json = true,
+	  .completion = COMPLETE_MODELS,
+	  .exits = ASKS_DAEMON | BIT(EXIT_INCONCLUSIVE),
+	  .run = verify_run },
+	{ .name = "shadow",
+	  .arguments = "",
+	  .summary = "how a candidate beside the policy in force differs",
+	  .details = "Of the one that apply --shadow began: per model and knob, the ticks in which it "
+		     "wanted another value, and both values at the last tick. It never acts, and "
+		     "ends when the policy in force changes.",
+	  .options = BIT(OPTION_STOP),
+	  .has_json = true,
+	  .exits = ASKS_DAEMON,
+	  .run = shadow_run },
 	{ .name = "propose",
 	  .arguments = "[DIR]",
 	  .summary = "make a change of the manifests in DIR",
@@ -148,12 +185,13 @@ const struct command command_table[] = {
 	  .exits = ASKS_DAEMON | BIT(EXIT_REFUSED),
 	  .run = approve_run },
 	{ .name = "apply",
-	  .arguments = "[ID]",
+	  .arguments = "[ID] | --shadow [DIR]",
 	  .summary = "put a change, or what is in /etc, into force",
 	  .details = "With ID: that change, when it is ready. Without: proposes the policy in --etc, "
 		     "unless it is in force or open already, and applies it as soon as the rules "
-		     "allow. Prints each step.",
-	  .options = BIT(OPTION_MESSAGE) | BIT(OPTION_TICKET),
+		     "allow. Prints each step. With --shadow the policy in DIR (or --etc) runs beside "
+		     "the one in force without acting; modelgov shadow tells where they differ.",
+	  .options = BIT(OPTION_MESSAGE) | BIT(OPTION_TICKET) | BIT(OPTION_SHADOW),
 	  .most = 1,
 	  .has_json = true,
 	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY) | BIT(EXIT_REFUSED) | BIT(EXIT_WAITING),

@@ -309,6 +309,29 @@ static void ledger_print(const json_t *s)
 		       n == 1 ? "" : "s", n == 1 ? "it" : "them");
 }
 
+/* A candidate that runs beside the policy in force, and the models in which it differs. */
+static void shadow_print(const json_t *s)
+{
+	const json_t *shadow = json_object_get(s, "shadow");
+	const char *before = ": ";
+	char ticks[32], differing[32];
+	json_t *model;
+	size_t i;
+
+	if (!json_is_object(shadow))
+		return;
+	label("shadow", false);
+	printf("policy %.12s, without acting: %s of %s ticks differ", text_of(shadow, "digest"),
+	       format_of(shadow, "differing", plain_format, differing, sizeof(differing)),
+	       format_of(shadow, "ticks", plain_format, ticks, sizeof(ticks)));
+	json_array_foreach(json_object_get(shadow, "models"), i, model) {
+		fputs(before, stdout);
+		fputs(text_of(model, "name"), stdout);
+		before = ", ";
+	}
+	puts("; see modelgov shadow");
+}
+
 static void cost_print(const json_t *s)
 {
 	const json_t *cost = json_object_get(s, "cost");
@@ -387,6 +410,7 @@ int status_run(const struct cli *cli, int argc, char **argv)
 	host_print(status);
 	journal_print(status);
 	ledger_print(status);
+	shadow_print(status);
 	cost_print(status);
 	health_print(status);
 	drifts_print(status);

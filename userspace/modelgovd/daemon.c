@@ -129,6 +129,7 @@ static bool is_restarting(const struct daemon *d)
 void daemon_close(struct daemon *d)
 {
 	changes_undo(d);
+	shadow_end(d, "modelgovd stops");
 	sense_close(d->sense, !is_restarting(d));
 	changes_close(d->changes); /* before the journal: its answers come to nobody */
 	journal_close(d->journal);

@@ -35,6 +35,8 @@ struct policy_slot {
 	uint64_t refused_wall_ns;
 };
 
+struct shadow;
+
 struct daemon {
 	struct options options;
 	sd_event *event;
@@ -50,6 +52,8 @@ struct daemon {
 	struct control *control;
 	struct changes *changes;
 	struct people *people;
+
+	struct shadow *shadow;   /* a candidate beside the policy in force; NULL: none */
 
 	struct state state;
 	struct plan plan;
@@ -85,6 +89,7 @@ void tick_run(struct daemon *d);
 /* carry.c: act's jobs on its own thread */
 int carry_plan(struct daemon *d, struct err *e);
 void carry_release(struct daemon *d);
+void carry_confine(struct daemon *d);
 typedef void carry_restored(json_t *take_list, const char *problem, void *userdata);
 int carry_restore(struct daemon *d, carry_restored *reply, void *userdata);
 
@@ -94,6 +99,18 @@ int policy_start_empty(struct daemon *d, struct err *e);
 void policy_come(struct policy *take_policy, uint64_t generation, void *userdata);
 void policies_retire(struct daemon *d);
 bool daemon_enforces(const struct daemon *d);
+
+/* shadow.c: a candidate policy beside the one in force, without acting */
+void shadow_tick(struct daemon *d);
+void shadow_end(struct daemon *d, const char *why); /* nothing runs: nothing happens */
+json_t *shadow_to_json(const struct daemon *d);
+void on_shadow(struct request *request, json_t *parameters, void *userdata);
+void on_shadow_report(struct request *request, json_t *parameters, void *userdata);
+void on_shadow_stop(struct request *request, json_t *parameters, void *userdata);
+
+/* verify.c: what plan and verify ask */
+void on_policy(struct request *request, json_t *parameters, void *userdata);
+void on_check_result(struct request *request, json_t *parameters, void *userdata);
 
 /* reload.c: the directory in /etc becomes a change */
 int reload_open(struct daemon *d, struct err *e);
@@ -132,6 +149,8 @@ void on_generation(struct request *request, json_t *parameters, void *userdata);
 void on_changes(struct request *request, json_t *parameters, void *userdata);
 void on_change_asked(struct request *request, json_t *parameters, void *userdata);
 void on_entries(struct request *request, json_t *parameters, void *userdata);
+void on_ticks(struct request *request, json_t *parameters, void *userdata);
+void on_checks(struct request *request, json_t *parameters, void *userdata);
 void on_audit_verify(struct request *request, json_t *parameters, void *userdata);
 json_t *status_to_json(struct daemon *d);
 

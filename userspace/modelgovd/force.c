@@ -82,6 +82,7 @@ static int policy_enter(struct daemon *d, struct policy *take_policy, struct err
 		policy_free(take_policy);
 		return r;
 	}
+	shadow_end(d, "the policy in force changed");
 	if (d->slot.policy)
 		state_carry(&d->state, d->slot.policy, take_policy, &state);
 	state_fini(&d->state);

@@ -142,7 +142,7 @@ const struct method daemon_methods[] = {
 	  "() -> (version: string, pid: int, started_at_ns: int, uptime_ns: int, mode: string, "
 	  "tick: int, tick_interval_ns: int, policy: object, host: object, models: []object, "
 	  "drifts: []object, health: []object, drops: []object, journal: object, ledger: int, "
-	  "cost: object, changes: object)",
+	  "cost: object, changes: object, shadow: ?object)",
 	  "What is governed and how it goes.", on_status },
 	{ "Explain", ROLE_VIEWER,
 	  "(model: ?string, limit: ?int) -> (verdicts: []object, actions: []object)",
@@ -180,5 +180,21 @@ const struct method daemon_methods[] = {
 	{ "AuditVerify", ROLE_VIEWER,
 	  "() -> (entries: int, generations: int, head: string, broken: ?object)",
 	  "Recomputes every hash of the record; can take a minute.", on_audit_verify },
+	{ "Policy", ROLE_VIEWER, "() -> (digest: string, generation: int, canonical: string)",
+	  "The policy in force in its canonical form.", on_policy },
+	{ "Ticks", ROLE_VIEWER,
+	  "(from_ns: ?int, to_ns: ?int, after: ?int, limit: ?int) -> (ticks: []object)",
+	  "Recorded observations, a page at a time.", on_ticks },
+	{ "Checks", ROLE_VIEWER, "(model: ?string, limit: ?int) -> (checks: []object)",
+	  "Recorded results of checks, newest first.", on_checks },
+	{ "CheckResult", ROLE_VIEWER,
+	  "(model: string, check: string, result: object) -> (recorded: object)",
+	  "Records a check's result; for operators and owners of the model.", on_check_result },
+	{ "Shadow", ROLE_OPERATOR, "(canonical: string) -> (shadow: object)",
+	  "Runs a candidate policy beside the one in force, without acting.", on_shadow },
+	{ "ShadowReport", ROLE_VIEWER, "() -> (shadow: ?object)",
+	  "How the candidate differs so far; null when none runs.", on_shadow_report },
+	{ "ShadowStop", ROLE_OPERATOR, "() -> (shadow: ?object)",
+	  "Ends the candidate and tells how it differed.", on_shadow_stop },
 	{ 0 },
 };

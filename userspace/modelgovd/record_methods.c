@@ -78,6 +78,16 @@ void on_entries(struct request *request, json_t *parameters, void *userdata)
 	record_ask(request, QUESTION_ENTRIES, parameters, "entries", userdata);
 }
 
+void on_ticks(struct request *request, json_t *parameters, void *userdata)
+{
+	record_ask(request, QUESTION_TICKS, parameters, "ticks", userdata);
+}
+
+void on_checks(struct request *request, json_t *parameters, void *userdata)
+{
+	record_ask(request, QUESTION_CHECKS, parameters, "checks", userdata);
+}
+
 void on_audit_verify(struct request *request, json_t *parameters, void *userdata)
 {
 	struct daemon *d = userdata;

@@ -202,7 +202,8 @@ json_t *status_to_json(struct daemon *d)
 	uint64_t wall_ns = clock_realtime_ns();
 
 	return json_pack(
-		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o}",
+		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, "
+		"s:o}",
 		"version",
 		MODELGOV_VERSION, "pid", (int)getpid(), "started_at_ns",
 		(json_int_t)d->started_wall_ns, "uptime_ns",
@@ -212,5 +213,5 @@ json_t *status_to_json(struct daemon *d)
 		policy_to_json(d), "host", host_to_json(d->now), "models", models_to_json(d),
 		"drifts", drifts_to_json(d), "health", health_to_json(d), "drops", drops_to_json(d), "journal",
 		journal_to_json(d), "ledger", (int)act_ledger_size(d->act), "cost", cost_to_json(d),
-		"changes", changes_to_json(d->changes));
+		"changes", changes_to_json(d->changes), "shadow", shadow_to_json(d));
 }
