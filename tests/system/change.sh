@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
 # A change's life on an installed host: proposed by one person, refused by a gate, mended, approved by another,
-# applied, worse on probation, taken back by itself; then what a gate that gives no answer does, and who may what.
+# applied, worse on probation, taken back by itself; then what a gate that cannot tell does, and who may what.
 #
 #   system.slice
 #     ocr.service     wakes up all the time      critical, owned by ada
@@ -58,7 +58,7 @@ unit ocr.service '[Service]
 ExecStart=/bin/sh -c "while :; do sleep 0.01; done"'
 unit hog.service '[Service]
 ExecStart=/bin/sh -c "for i in 1 2 3 4; do while :; do :; done & done; wait"'
-rules='apply: manual, approvals: 1, probation: 60s, gateTimeout: 20s'
+rules='apply: manual, approvals: 1, probation: 60s, gateTimeout: 60s'
 host /etc/modelgov "$rules"
 model /etc/modelgov ocr critical 0 150ms ', owners: [ada]'
 model /etc/modelgov hog batch 0 10s
@@ -141,18 +141,18 @@ has "its author is modelgovd" 'Made .* by modelgovd' "$(modelgov history 3)"
 # what feedback took meanwhile is given back level by level
 eventually "the weights are those of before" "$before" weights
 
-# ---- a gate that gives no answer
-printf '#!/bin/sh\nsleep 60\n' >/etc/modelgov/gates.d/30-slow
-chmod 755 /etc/modelgov/gates.d/30-slow
+# ---- a gate that cannot tell
+printf '#!/bin/sh\necho no data; exit 75\n' >/etc/modelgov/gates.d/30-data
+chmod 755 /etc/modelgov/gates.d/30-data
 model /run/proposal ocr critical 1 150ms ', owners: [ada]'
 model /run/proposal hog batch 0 10s
 as ada modelgov propose /run/proposal -m "a little more"
 change=$(newest)
-has "a gate that gives no answer is inconclusive" '30-slow +inconclusive +gave no answer within 20s' "$out"
+has "a gate that cannot tell is inconclusive" '30-data +inconclusive +could not tell: no data' "$out"
 is "and the change waits" waiting "$(state "$change")"
 as ada modelgov withdraw "$change" -m "not today"
 is "its author withdraws it" "0 withdrawn" "$status $(state "$change")"
-rm /etc/modelgov/gates.d/30-slow
+rm /etc/modelgov/gates.d/30-data
 
 # ---- files in /etc
 model /etc/modelgov ocr critical 2 150ms ', owners: [ada]'
