@@ -31,6 +31,11 @@ model() { # DIR NAME CLASS PRIORITY OBJECTIVE EXTRA
 	resources: { class: $3, priority: $4 }
 	END
 }
+eventually() { # NAME EXPECTED COMMAND...: as gets, within 150 s
+	local until=$((SECONDS + 150))
+	while [ $SECONDS -lt $until ] && [ "$("${@:3}" 2>&1)" != "$2" ]; do sleep 1; done
+	is "$1" "$2" "$("${@:3}" 2>&1)"
+}
 host() { # DIR CHANGES
 	mkdir -p "$1"
 	cat >"$1/modelgov.yaml" <<-END
@@ -41,11 +46,11 @@ host() { # DIR CHANGES
 	access: { operators: [ada], approvers: [ben], viewers: ['@viewers'] }
 	END
 }
-json() { python3 -c "import json,sys; d=json.load(sys.stdin); print($1)"; }
-in_force() { modelgov status --json | json 'd["changes"]["generation"]'; }
-state() { modelgov changes --json | json "[c['state'] for c in d if c['id'] == $1][0]"; }
-newest() { modelgov changes --json | json 'd[0]["id"]'; }
-canonical() { modelgov export "$1" | json 'd["canonical"]'; }
+in_force() { modelgov status | sed -n 's/^in force *generation //p'; }
+state() { modelgov gates "$1" | sed -n 's/^change [0-9]*: //p'; }
+newest() { modelgov changes -n 1 | awk 'NR == 2 { print $1 }'; }
+newest_state() { modelgov changes -n 1 | awk 'NR == 2 { print $2, $6 }'; } # and its source
+canonical() { modelgov export "$1" | grep '"canonical"'; }
 weights() { systemctl show -P CPUWeight ocr.service hog.service | paste -sd' '; }
 
 stage_install
@@ -53,7 +58,7 @@ unit ocr.service '[Service]
 ExecStart=/bin/sh -c "while :; do sleep 0.01; done"'
 unit hog.service '[Service]
 ExecStart=/bin/sh -c "for i in 1 2 3 4; do while :; do :; done & done; wait"'
-rules='apply: manual, approvals: 1, probation: 60s, gateTimeout: 3s'
+rules='apply: manual, approvals: 1, probation: 60s, gateTimeout: 20s'
 host /etc/modelgov "$rules"
 model /etc/modelgov ocr critical 0 150ms ', owners: [ada]'
 model /etc/modelgov hog batch 0 10s
@@ -61,9 +66,7 @@ model /etc/modelgov hog batch 0 10s
 # ---- the first generation
 systemctl start modelgovd
 gets "the first policy becomes generation 1, whatever the rules say" 1 in_force
-settled() { # the weights of generation 1: nobody pays to anybody
-	[ "$(weights)" = "1455 7" ] && echo yes || echo "no: $(weights)"
-}
+settled() { [ "$(weights | awk '$1 == 1455 && $2 < 100')" ] && echo yes || weights; }
 gets "its weights are in force" yes settled
 before=$(weights)
 first=$(canonical 1)
@@ -126,21 +129,17 @@ is "another approver can" "0 ready" "$status $(state 3)"
 
 # ---- applied, worse, taken back
 as ada modelgov apply 3 -m "as agreed" --json
-is "apply says what it did" "probation 2" "$(json 'd["state"], d["generation"]' <<<"$out" | tr -d "(),'")"
+has "apply says what it did" '"state": "probation"' "$out"
 starved() { [ "$(systemctl show -P CPUWeight ocr.service)" -lt "$(systemctl show -P CPUWeight hog.service)" ] && echo yes; }
 gets "the new weights are in force" yes starved
-gets "the probation fails and takes the change back" rolled_back state 3
+eventually "the probation fails and takes the change back" rolled_back state 3
 is "the generation before is in force again, as one of its own" 3 "$(in_force)"
 has "with the reason" 'ocr, a critical model, was over twice its budget|ocr broke its budget' \
 	"$(modelgov history)"
 is "its canonical bytes are those of generation 1" "$first" "$(canonical 3)"
-is "its author is modelgovd" modelgovd "$(modelgov history 3 --json | json 'd["author"]')"
-until_settled() { # what feedback took meanwhile is given back level by level
-	local until=$((SECONDS + 150))
-	while [ $SECONDS -lt $until ] && [ "$(weights)" != "$before" ]; do sleep 1; done
-	weights
-}
-is "the weights are those of before" "$before" "$(until_settled)"
+has "its author is modelgovd" 'Made .* by modelgovd' "$(modelgov history 3)"
+# what feedback took meanwhile is given back level by level
+eventually "the weights are those of before" "$before" weights
 
 # ---- a gate that gives no answer
 printf '#!/bin/sh\nsleep 60\n' >/etc/modelgov/gates.d/30-slow
@@ -149,7 +148,7 @@ model /run/proposal ocr critical 1 150ms ', owners: [ada]'
 model /run/proposal hog batch 0 10s
 as ada modelgov propose /run/proposal -m "a little more"
 change=$(newest)
-has "a gate that gives no answer is inconclusive" '30-slow +inconclusive +gave no answer within 3s' "$out"
+has "a gate that gives no answer is inconclusive" '30-slow +inconclusive +gave no answer within 20s' "$out"
 is "and the change waits" waiting "$(state "$change")"
 as ada modelgov withdraw "$change" -m "not today"
 is "its author withdraws it" "0 withdrawn" "$status $(state "$change")"
@@ -157,8 +156,7 @@ rm /etc/modelgov/gates.d/30-slow
 
 # ---- files in /etc
 model /etc/modelgov ocr critical 2 150ms ', owners: [ada]'
-gets "with apply: manual a changed file waits as a change" waiting sh -c \
-	'modelgov changes --json | python3 -c "import json,sys; print([c[\"state\"] for c in json.load(sys.stdin) if c[\"source\"] == \"etc\"][0])"'
+gets "with apply: manual a changed file waits as a change" "waiting etc" newest_state
 change=$(newest)
 as root modelgov approve "$change" -m "mine"
 has "root wrote it and cannot approve it" 'root proposed change' "$out"
@@ -166,8 +164,7 @@ model /etc/modelgov ocr critical 0 150ms ', owners: [ada]'
 gets "taken out of /etc again it is superseded" superseded state "$change"
 chmod 775 /etc/modelgov/gates.d
 model /etc/modelgov ocr critical 2 150ms ', owners: [ada]'
-gets "who could write a gate could let anything pass: refused" refused sh -c \
-	'modelgov changes --json | python3 -c "import json,sys; print(json.load(sys.stdin)[0][\"state\"])"'
+gets "who could write a gate could let anything pass: refused" "refused etc" newest_state
 chmod 755 /etc/modelgov/gates.d
 
 # ---- rollback by hand

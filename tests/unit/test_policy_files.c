@@ -7,8 +7,8 @@
 #include <sys/sysmacros.h>
 
 #define GOOD                                                                                       \
-	"apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr }\nresources: { class: "      \
-	"batch }\n"
+	"apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr, owner: t }\nresources: { "   \
+	"class: batch }\n"
 #define BIG_BYTES (10 * 1000 * 1000)
 
 static void said_is(struct home *h, const char *expected)

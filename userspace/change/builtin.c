@@ -46,6 +46,32 @@ static int capacity_ask(const struct gate_question *q, struct err *e)
 	return r;
 }
 
+/*
+ * Chains of calls hold under the limit in force too, whatever limit the candidate sets itself. That they hold under
+ * its own was found out when it was proposed.
+ */
+static int chains_ask(const struct gate_question *q, struct err *e)
+{
+	static const struct host_facts unknown = { 0 };
+	struct policy *p, *judged = NULL;
+	int r = candidate_parse(q, &unknown, &p, e);
+
+	if (r < 0)
+		return r;
+	if (q->in_force)
+		p->host.retry_amplification =
+			MIN(p->host.retry_amplification, q->in_force->host.retry_amplification);
+	_cleanup_free_ char *text = policy_canonical(p);
+
+	r = text ? policy_from_canonical(text, strlen(text), &unknown, &judged, e)
+		 : err_set(e, -EAGAIN, "no memory to judge its chains");
+	if (r < 0 && r != -EAGAIN)
+		err_context(e, "by the limits in force");
+	policy_free(judged);
+	policy_free(p);
+	return r;
+}
+
 /* Nobody but root can have written what is proposed or what judges it, and somebody can judge the
  * next one. */
 static int security_ask(const struct gate_question *q, struct err *e)
@@ -83,6 +109,7 @@ static const struct {
 } builtin_table[] = {
 	{ "schema", schema_ask, true },
 	{ "capacity", capacity_ask, true },
+	{ "chains", chains_ask, false },
 	{ "security", security_ask, false },
 };
 

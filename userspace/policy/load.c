@@ -6,6 +6,7 @@
 #include "canonical.h"
 #include "check.h"
 #include "files.h"
+#include "locate.h"
 #include "read.h"
 #include "source.h"
 
@@ -31,8 +32,9 @@ struct load {
 	struct origins *origins; /* one for each model */
 	struct root roots[2];
 	unsigned int n_roots;
+	struct locations where;
 	struct templates templates;
-	struct arena places, scratch, names, patterns; /* patterns: of the templates */
+	struct arena scratch, names, patterns; /* patterns: of the templates */
 };
 
 /* ---- directories --------------------------------------------------------------------------- */
@@ -115,7 +117,6 @@ static struct reading_room room_for(struct load *l)
 {
 	arena_reset(&l->scratch);
 	return (struct reading_room){ .keep = &l->policy->arena,
-				      .places = &l->places,
 				      .scratch = &l->scratch,
 				      .facts = &l->source->facts,
 				      .host = &l->policy->host,
@@ -149,6 +150,7 @@ static int host_load(struct load *l, struct err *e)
 				       &files, &n, e);
 
 		if (r == 0 && n > 0) {
+			l->where.host = &files[0];
 			r = host_file_load(l, &files[0]);
 			return r < 0 ? err_set(e, r, "load %s", files[0].path) : 0;
 		}
@@ -170,8 +172,10 @@ static int model_load(struct load *l, const struct manifest_file *file)
 
 	if (r == 0)
 		r = model_manifest_read(&room, &s, name, &l->policy->models[at], &l->origins[at]);
-	if (r == 0)
+	if (r == 0) {
+		l->where.models[at] = file;
 		l->policy->n_models++;
+	}
 	return r == -EINVAL ? 0 : r;
 }
 
@@ -288,8 +292,9 @@ static int models_load(struct load *l, struct err *e)
 		return 0;
 	}
 	l->policy->models = arena_new(&l->policy->arena, struct model, n + 1);
-	l->origins = arena_new(&l->places, struct origins, n + 1);
-	if (!l->policy->models || !l->origins)
+	l->origins = arena_new(&l->names, struct origins, n + 1);
+	l->where.models = arena_new(&l->names, const struct manifest_file *, n + 1);
+	if (!l->policy->models || !l->origins || !l->where.models)
 		return err_set(e, -ENOMEM, "load %u models", n);
 	for (unsigned int i = 0; i < n; i++) {
 		r = model_load(l, &files[i]);
@@ -305,7 +310,10 @@ static int models_load(struct load *l, struct err *e)
 static int policy_finish(struct load *l, struct err *e)
 {
 	struct policy *p = l->policy;
-	int r = policy_check(p, l->origins, &l->source->facts, l->findings);
+	const struct locator where = { locations_find, &l->where };
+
+	l->where.templates = &l->templates;
+	int r = policy_check(p, l->origins, &where, &l->source->facts, l->findings);
 
 	if (r < 0)
 		return err_set(e, r, "check the policy");
@@ -342,7 +350,7 @@ int policy_load(const struct policy_source *source, struct policy **ret_policy,
 	if (!l.policy)
 		return err_set(e, -ENOMEM, "load %s", source->etc);
 	arena_init(&l.policy->arena);
-	arena_init(&l.places);
+	locations_init(&l.where, source);
 	arena_init(&l.scratch);
 	arena_init(&l.names);
 	arena_init(&l.patterns);
@@ -350,8 +358,8 @@ int policy_load(const struct policy_source *source, struct policy **ret_policy,
 	int r = everything_load(&l, e);
 
 	roots_close(&l);
+	locations_fini(&l.where);
 	templates_close(&l);
-	arena_fini(&l.places);
 	arena_fini(&l.scratch);
 	arena_fini(&l.names);
 	arena_fini(&l.patterns);

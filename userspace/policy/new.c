@@ -243,7 +243,7 @@ static int template_open(struct draft *d, const char *root, const char *name, st
 	return r;
 }
 
-static int template_find(struct draft *d, const char *name, struct err *e)
+static int template_search(struct draft *d, const char *name, struct err *e)
 {
 	int r = -ENOENT;
 
@@ -262,10 +262,9 @@ static int template_find(struct draft *d, const char *name, struct err *e)
 static int template_take(struct draft *d, const char *name, struct err *e)
 {
 	struct reading_room room = { .keep = &d->arena,
-				     .places = &d->arena,
 				     .scratch = &d->arena,
 				     .facts = &d->source->facts };
-	int r = template_find(d, name, e);
+	int r = template_search(d, name, e);
 
 	if (r == 0)
 		r = template_read(&room, &d->template, &d->values);

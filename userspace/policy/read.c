@@ -262,6 +262,10 @@ static bool shape_check(struct reader *r, const struct scope *in, const struct k
 	else if (n->kind == NODE_VALUE && wanted == NODE_LIST && k->example)
 		key_error(r, in, k, n, "%s is one value, not a list; write for example %s",
 			  value_quote(r, n), k->example);
+	else if (k->type == TYPE_GROUPS)
+		key_error(r, in, k, n,
+			  "is not a list; begin each item with '- ' before its keys: %s",
+			  names_list(r, k->keys));
 	else if (k->type == TYPE_GROUP)
 		key_error(r, in, k, n, "is not a group of keys; known here: %s",
 			  names_list(r, k->keys));
@@ -399,35 +403,6 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 	return result == -ENOMEM ? result : 0;
 }
 
-static void origin_keep(struct reader *r, const char *path, struct place *ret_place)
-{
-	const struct node *n = tree_find(&r->tree, path);
-
-	if (n)
-		*ret_place = tree_place(&r->tree, n, r->room->places);
-}
-
-/* Where each name that was taken stands; refused ones are not in names. */
-static void origins_list(struct reader *r, const char *path, const char *const *names,
-			 unsigned int n_names, struct place *ret_places)
-{
-	const struct node *list = tree_find(&r->tree, path);
-	unsigned int at = 0;
-
-	for (const struct node *n = list ? list->first : NULL; n && at < n_names; n = n->next)
-		if (n->text && strcmp(n->text, names[at]) == 0)
-			ret_places[at++] = tree_place(&r->tree, n, r->room->places);
-}
-
-static void origins_keep(struct reader *r, const struct model *m, struct origins *ret_origins)
-{
-	origin_keep(r, "resources.cpu.reserved", &ret_origins->reserved);
-	origin_keep(r, "resources.cpu.floor", &ret_origins->floor);
-	origin_keep(r, "resources.memory.min", &ret_origins->memory_min);
-	origins_list(r, "match.units", m->units, m->n_units, ret_origins->units);
-	origins_list(r, "match.cgroups", m->cgroups, m->n_cgroups, ret_origins->cgroups);
-}
-
 /* ---- templates ----------------------------------------------------------------------------- */
 
 void template_close(struct template *t)
@@ -458,7 +433,7 @@ int template_read(struct reading_room *room, struct template *t, struct model *r
 	return result == -ENOMEM ? result : 0;
 }
 
-static const struct template *template_find(const struct templates *all, const char *name)
+const struct template *templates_find(const struct templates *all, const char *name)
 {
 	for (unsigned int i = 0; all && i < all->n; i++)
 		if (strcmp(all->all[i].name, name) == 0)
@@ -469,25 +444,44 @@ static const struct template *template_find(const struct templates *all, const c
 static void template_report(struct reader *r, const struct node *n)
 {
 	const struct templates *all = r->room->templates;
-	const char *list = "";
+	const char *list = "", *nearest = NULL;
+	unsigned int distance = MAX((unsigned int)strnlen(n->text, 64) / 3, 1u) + 1;
 
-	for (unsigned int i = 0; all && list && i < all->n; i++)
+	for (unsigned int i = 0; all && list && i < all->n; i++) {
 		list = arena_printf(r->room->scratch, "%s%s%s", list, *list ? ", " : "",
 				    all->all[i].name);
-	tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s", value_quote(r, n),
-		   list && *list ? "there are " : "there are none in templates.d",
-		   list ? list : "");
+		if ((strlen(n->text) <= 3 && *n->text != *all->all[i].name) ||
+		    text_distance(n->text, all->all[i].name) >= distance)
+			continue;
+		distance = text_distance(n->text, all->all[i].name);
+		nearest = all->all[i].name;
+	}
+	if (nearest)
+		tree_error(&r->tree, n,
+			   "metadata.template: %s is not a template; did you mean '%s'?",
+			   value_quote(r, n), nearest);
+	else
+		tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s",
+			   value_quote(r, n),
+			   list && *list ? "there are " : "there are none in templates.d",
+			   list ? list : "");
+}
+
+int template_inherit(struct tree *t, const struct template *from)
+{
+	static const char *const headings[] = { "apiVersion", "kind", NULL };
+
+	return tree_inherit(t, &from->tree, headings, tree_find(t, "metadata.template"));
 }
 
 /* What the manifest's template says where it says nothing itself. */
 static int template_apply(struct reader *r)
 {
-	static const char *const headings[] = { "apiVersion", "kind", NULL };
 	const struct node *n = tree_find(&r->tree, "metadata.template");
 
 	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused || r->room->is_canonical)
 		return 0;
-	const struct template *t = template_find(r->room->templates, n->text);
+	const struct template *t = templates_find(r->room->templates, n->text);
 
 	if (!t)
 		template_report(r, n);
@@ -495,7 +489,7 @@ static int template_apply(struct reader *r)
 	if (r->is_partial)
 		return 0;
 	r->template_file = arena_strdup(r->room->keep, t->source.file);
-	return r->template_file ? tree_inherit(&r->tree, &t->tree, headings, n) : -ENOMEM;
+	return r->template_file ? template_inherit(&r->tree, t) : -ENOMEM;
 }
 
 /* ---- models -------------------------------------------------------------------------------- */
@@ -516,9 +510,8 @@ int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 	m->given = r.given;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
-	if (!r.is_partial)
-		model_check(&r.tree, room->host, room->facts, name, m);
-	origins_keep(&r, m, ret_origins);
+	model_name_check(&r.tree, name);
+	ret_origins->has_floor = tree_find(&r.tree, "resources.cpu.floor") != NULL;
 	return 0;
 }
 
@@ -529,6 +522,8 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	int result = text_open(&r, s);
 
 	*ret_model = (struct model){ 0 };
+	fields_default(key_rows(MANIFEST_MODEL), MANIFEST_MODEL,
+		       ret_model); /* also when unreadable */
 	*ret_origins = (struct origins){ 0 };
 	ret_model->name = name;
 	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */

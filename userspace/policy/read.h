@@ -9,10 +9,9 @@
 #include "source.h"
 #include "tree.h"
 
-/* Where values that are compared between manifests stood; file is NULL for a key not given. */
+/* What the values do not show: where they came from. */
 struct origins {
-	struct place reserved, floor, memory_min;
-	struct place units[MAX_MATCHES], cgroups[MAX_MATCHES];
+	bool has_floor; /* resources.cpu.floor was said, else it is a default that may shrink */
 };
 
 /* A value that a file gave, newest first. */
@@ -43,7 +42,6 @@ struct templates {
 
 struct reading_room {
 	struct arena *keep;    /* strings of the policy */
-	struct arena *places;  /* strings of origins */
 	struct arena *scratch; /* empty again for the next file */
 	const struct host_facts *facts;
 	const struct host_policy *host;    /* read before the models */
@@ -74,5 +72,11 @@ int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
  */
 int template_read(struct reading_room *room, struct template *t, struct model *ret_values);
 void template_close(struct template *t); /* also of a zeroed one */
+
+/* The template of that name, or NULL; all may be NULL. */
+const struct template *templates_find(const struct templates *all, const char *name);
+
+/* Gives a manifest's tree, which names that template, what it does not say itself. -ENOMEM. */
+int template_inherit(struct tree *t, const struct template *from);
 
 #endif

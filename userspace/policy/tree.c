@@ -6,6 +6,7 @@
  */
 #include "tree.h"
 
+#include "quick.h"
 #include "text.h"
 
 #include <libfyaml.h>
@@ -66,6 +67,19 @@ struct spot {
 	int line, column, width;
 };
 
+static void quick_where(const struct node *n, struct spot *at)
+{
+	const char *start = n->at;
+
+	while (start > at->home->source->text && start[-1] != '\n')
+		start--;
+	at->line = n->line;
+	at->column = characters(start, (size_t)(n->at - start)) + 1;
+	if (n->kind == NODE_VALUE)
+		at->width = characters(n->text, strlen(n->text)) +
+			    (*n->at == '\'' || *n->at == '"' ? 2 : 0);
+}
+
 static struct spot spot_find(const struct tree *t, const struct node *n)
 {
 	struct spot at = { .home = n->home ? n->home : t, .width = 1 };
@@ -79,7 +93,9 @@ static struct spot spot_find(const struct tree *t, const struct node *n)
 
 	struct fy_node *origin = (struct fy_node *)n->origin;
 
-	if (!origin) /* from a canonical form */
+	if (n->at)
+		quick_where(n, &at);
+	if (!origin) /* or from a canonical form */
 		return at;
 	origin_where(at.home, origin, &at.line, &at.column);
 	if (!fy_node_is_scalar(origin))
@@ -101,6 +117,8 @@ bool tree_is_inherited(const struct tree *t, const struct node *n)
 
 int tree_line(const struct node *n)
 {
+	if (n->key->at)
+		return n->key->line;
 	struct fy_node *origin = (struct fy_node *)n->key->origin;
 	struct fy_token *token = origin ? fy_node_get_scalar_token(origin) : NULL;
 	const struct fy_mark *mark = token ? fy_token_start_mark(token) : NULL;
@@ -329,6 +347,7 @@ static int key_build(struct tree *t, struct fy_node *origin, const struct node *
 		return -EINVAL;
 	}
 	*ret_key = key;
+	t->last_key = key;
 	return 0;
 }
 
@@ -369,8 +388,9 @@ static int node_build(struct tree *t, struct fy_node *origin, struct node *key, 
 	*ret_node = n;
 	n->is_refused = !is_in_subset(t, n);
 	if (depth > MAX_DEPTH) {
-		tree_error(t, n, "nested more than %d levels deep; a manifest is at most 5",
-			   MAX_DEPTH);
+		/* an item that is not built has no place of its own */
+		tree_error(t, spot_find(t, n).line > 0 || !t->last_key ? n : t->last_key,
+			   "nested more than %d levels deep; a manifest is at most 5", MAX_DEPTH);
 		n->is_refused = true;
 	}
 	if (n->is_refused)
@@ -392,6 +412,10 @@ static const struct {
 	{ "invalid value after mapping", "; write key: value" },
 	{ "Max depth", "; a manifest is at most 5 levels deep" },
 	{ "plain scalar cannot start", "; put the value in quotes" },
+	{ "did not find expected key", "; indent this line like its neighbours, as key: value" },
+	{ "without closing quote", "; close the quote" },
+	{ "without a closing", "; close what { or [ opened" },
+	{ "invalid UTF8 escape", "; write the character itself" },
 	{ "missing comma", "; close what { or [ opened, put a comma between keys, and put a value "
 			   "that contains ': ' in quotes" },
 };
@@ -497,18 +521,19 @@ static void single_check(struct tree *t)
 	}
 }
 
-int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree)
+static int tree_init(struct source *s, struct arena *arena, struct tree *t)
 {
-	struct tree *t = ret_tree;
-
 	*t = (struct tree){ .source = s, .arena = arena };
-	int r = parser_open(t);
-
 	/* an escape such as \L makes three bytes of two: twice the text is room for every value */
 	t->buffer_bytes = s->length * 2;
 	t->buffer = arena_alloc(arena, t->buffer_bytes + 1);
-	if (!t->buffer)
-		r = -ENOMEM;
+	return t->buffer ? 0 : -ENOMEM;
+}
+
+static int tree_build(struct tree *t)
+{
+	int r = parser_open(t);
+
 	if (r == 0)
 		r = document_open(t);
 	if (r == 0) {
@@ -520,6 +545,20 @@ int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree)
 	if (r < 0)
 		tree_close(t);
 	return r;
+}
+
+int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree)
+{
+	int r = tree_init(s, arena, ret_tree);
+
+	return r < 0 || quick_read(ret_tree) ? r : tree_build(ret_tree);
+}
+
+int tree_parse(struct source *s, struct arena *arena, struct tree *ret_tree)
+{
+	int r = tree_init(s, arena, ret_tree);
+
+	return r < 0 ? r : tree_build(ret_tree);
 }
 
 void tree_close(struct tree *t)
@@ -590,18 +629,31 @@ int tree_inherit(struct tree *t, const struct tree *base, const char *const *exc
 
 /* ---- looking up ---------------------------------------------------------------------------- */
 
+static const struct node *item_find(const struct node *list, unsigned long index)
+{
+	const struct node *n = list->kind == NODE_LIST ? list->first : NULL;
+
+	while (n && index-- > 0)
+		n = n->next;
+	return n;
+}
+
 const struct node *tree_find(const struct tree *t, const char *path)
 {
 	const struct node *n = t->root;
 
 	while (n && *path) {
-		size_t length = strcspn(path, ".");
+		size_t length = strcspn(path, ".[");
 
-		for (n = n->first; n; n = n->next)
-			if (n->key && strncmp(n->key->text, path, length) == 0 &&
+		for (n = n->kind == NODE_GROUP ? n->first : NULL; n; n = n->next)
+			if (strncmp(n->key->text, path, length) == 0 &&
 			    n->key->text[length] == '\0')
 				break;
-		path += length + (path[length] == '.');
+		path += length;
+		if (n && *path == '[')
+			n = item_find(n, strtoul(path + 1, (char **)&path, 10));
+		path += *path == ']';
+		path += *path == '.';
 	}
 	return n;
 }

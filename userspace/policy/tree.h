@@ -25,7 +25,9 @@ struct node {
 	struct node *key;   /* in a group: the value's key, itself a NODE_VALUE */
 	struct node *first; /* of a list or group */
 	struct node *next;  /* in the same list or group */
-	const void *origin; /* tree.c's own; NULL: it stands in no file */
+	const void *origin; /* tree.c's own; NULL: quick.c read it, or it stands in no file */
+	const char *at;     /* quick.c's: where it begins in the text, its line; else NULL, 0 */
+	int line;
 	const struct tree
 		*home; /* whose text it stands in; NULL: that of the tree it is found in */
 };
@@ -36,6 +38,7 @@ struct tree {
 	struct arena *arena;
 	char *buffer; /* where values are decoded, buffer_bytes long */
 	size_t buffer_bytes;
+	const struct node *last_key;         /* that was built, while it is built */
 	bool has_alias, has_tag;             /* each is said once: one comes with many */
 	void *diagnosis, *parser, *document; /* tree.c's own */
 	const char
@@ -48,6 +51,10 @@ struct tree {
  * until tree_close(), and point to ret_tree: it must stay where it is as long.
  */
 int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree);
+
+/* The same by the library alone, as it is for whatever quick.c does not know. */
+int tree_parse(struct source *s, struct arena *arena, struct tree *ret_tree);
+
 void tree_close(struct tree *t);
 
 /*
@@ -58,7 +65,7 @@ void tree_close(struct tree *t);
 int tree_inherit(struct tree *t, const struct tree *base, const char *const *except,
 		 const struct node *place);
 
-/* The node at a dotted path of keys ("resources.cpu.max"), or NULL. */
+/* The node at a path of keys and items ("resources.cpu.max", "objectives[1].budget"), or NULL. */
 const struct node *tree_find(const struct tree *t, const char *path);
 
 /* Its line, quickly; 0: it stands in no file. n has a key. */
