@@ -33,6 +33,7 @@ struct world {
 	unsigned int n_ticks;
 	uint64_t wait_ns;  /* of ocr, in all of them */
 	json_t *results;   /* recorded, newest first */
+	json_t *changes;
 	bool is_stranger;  /* results are not taken */
 	json_t *shadow;    /* or NULL */
 	char shadowed[65]; /* digest of the last candidate */
@@ -97,6 +98,11 @@ static void on_checks(struct request *r, json_t *parameters, void *userdata)
 	request_reply(r, json_pack("{s:O}", "checks", w->results));
 }
 
+static void on_changes(struct request *r, json_t *parameters, void *userdata)
+{
+	request_reply(r, json_pack("{s:O}", "changes", ((struct world *)userdata)->changes));
+}
+
 static void on_check_result(struct request *r, json_t *parameters, void *userdata)
 {
 	struct world *w = userdata;
@@ -153,6 +159,7 @@ static const struct method methods[] = {
 	{ "Ticks", ROLE_VIEWER, "(from_ns: ?int, to_ns: ?int, after: ?int, limit: ?int) -> ()", "",
 	  on_ticks },
 	{ "Checks", ROLE_VIEWER, "(model: ?string, limit: ?int) -> ()", "", on_checks },
+	{ "Changes", ROLE_VIEWER, "(limit: ?int, is_open: ?bool) -> ()", "", on_changes },
 	{ "CheckResult", ROLE_VIEWER, "(model: string, check: string, result: object) -> ()", "",
 	  on_check_result },
 	{ "Status", ROLE_VIEWER, "() -> ()", "", on_status },
@@ -237,7 +244,7 @@ static void world_open(struct world *w, const char *limits)
 					   .viewer_gid = (gid_t)-1 };
 	struct err e = { 0 };
 
-	*w = (struct world){ .results = json_array(), .wait_ns = 4500000 };
+	*w = (struct world){ .results = json_array(), .changes = json_array(), .wait_ns = 4500000 };
 	home_open(&w->home);
 	policy_write(&w->home, "live", "critical", limits);
 	policy_enter(w, "live");
@@ -259,6 +266,7 @@ static void world_close(struct world *w)
 	sd_event_unref(w->event);
 	policy_free(w->policy);
 	json_decref(w->results);
+	json_decref(w->changes);
 	json_decref(w->shadow);
 	home_close(&w->home);
 }
@@ -455,6 +463,21 @@ Test(cli_verify, another_command_is_not_compared)
 	json_object_set_new(json_array_get(w.results, 0), "command", json_pack("[s]", "/bin/true"));
 	policy_enter(&w, "live");
 	runs(&w, "verify ocr", OK, "this is the first");
+	world_close(&w);
+}
+
+Test(cli_verify, a_generation_that_was_rolled_back_is_not_compared_with)
+{
+	struct world w;
+
+	world_open(&w, "");
+	runs(&w, "verify ocr", OK, "this is the first");
+	policy_enter(&w, "live");
+	runs(&w, "verify ocr", INCONCLUSIVE, "against generation 1");
+	policy_enter(&w, "live");
+	runs(&w, "verify ocr", INCONCLUSIVE, "against generation 2");
+	json_array_append_new(w.changes, json_pack("{s:s, s:i}", "state", "rolled_back", "generation", 2));
+	runs(&w, "verify ocr", INCONCLUSIVE, "against generation 1");
 	world_close(&w);
 }
 

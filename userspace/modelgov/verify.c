@@ -71,6 +71,7 @@ struct session {
 	char cgroup_root[PATH_MAX];
 	struct names paths;
 	json_t *earlier; /* recorded results of the model, newest first */
+	json_t *changes; /* NULL: not known */
 };
 
 /* ---- where the model is ------------------------------------------------------------------ */
@@ -196,6 +197,20 @@ static json_t *command_to_json(const struct model_check *check)
 	return argv;
 }
 
+/* Worse on probation: not what the model should be held against. */
+static bool is_rolled_back(const struct session *s, int64_t generation)
+{
+	int64_t its_own;
+	json_t *change;
+	size_t i;
+
+	json_array_foreach(s->changes, i, change)
+		if (strcmp(text_of(change, "state"), "rolled_back") == 0 &&
+		    number_of(change, "generation", &its_own) && its_own == generation)
+			return true;
+	return false;
+}
+
 /* Of a generation that is not the one in force, and was not taken back. */
 static bool is_earlier(const struct session *s, const json_t *result)
 {
@@ -204,7 +219,8 @@ static bool is_earlier(const struct session *s, const json_t *result)
 	(void)number_of(result, "generation", &generation);
 	if (s->live.generation == 0)
 		return strcmp(text_of(result, "digest"), s->live.policy->digest) != 0;
-	return generation > 0 && (uint64_t)generation < s->live.generation;
+	return generation > 0 && (uint64_t)generation < s->live.generation &&
+	       !is_rolled_back(s, generation);
 }
 
 /* The newest one of the same command; a borrowed reference. */
@@ -496,20 +512,31 @@ static int model_find(struct session *s, const char *name)
 	return EXIT_FAILED;
 }
 
-static int earlier_ask(struct session *s)
+/* The list under that key of the answer, a new reference. */
+static int list_ask(const struct session *s, const char *method, json_t *take_parameters,
+		    const char *key, json_t **ret_list)
 {
 	json_t *reply = NULL;
 	struct err e = { 0 };
-	int r = daemon_ask(s->cli, "Checks",
-			   json_pack("{s:s, s:i}", "model", s->model->name, "limit",
-				     CHECKS_LOOKED_AT),
-			   ASK_MSEC, &reply, &e);
+	int r = daemon_ask(s->cli, method, take_parameters, ASK_MSEC, &reply, &e);
 
 	if (r < 0)
 		return daemon_complain(s->cli, r, &e);
-	s->earlier = json_incref(json_object_get(reply, "checks"));
+	*ret_list = json_incref(json_object_get(reply, key));
 	json_decref(reply);
 	return EXIT_OK;
+}
+
+static int earlier_ask(struct session *s)
+{
+	int status = list_ask(s, "Checks",
+			      json_pack("{s:s, s:i}", "model", s->model->name, "limit",
+					CHECKS_LOOKED_AT),
+			      "checks", &s->earlier);
+
+	return status ? status
+		      : list_ask(s, "Changes", json_pack("{s:i}", "limit", CHECKS_LOOKED_AT), "changes",
+				 &s->changes);
 }
 
 /* The worst of all: failed, then inconclusive. */
@@ -567,6 +594,7 @@ int verify_run(const struct cli *cli, int argc, char **argv)
 	arena_init(&s.arena);
 	status = session_run(&s, argv[0]);
 	json_decref(s.earlier);
+	json_decref(s.changes);
 	live_policy_fini(&s.live);
 	arena_fini(&s.arena);
 	return status;
