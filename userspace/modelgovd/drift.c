@@ -7,8 +7,7 @@
 
 #include <syslog.h>
 
-/* ---- what was written -------------------------------------------------------------------------
- */
+/* ---- what was written --------------------------------------------------------------------- */
 
 /* A write that failed claims nothing: what stands there then is nobody's drift. */
 static bool outcome_is_claim(const struct outcome *o)
@@ -25,8 +24,7 @@ static bool outcome_says_nothing(const struct outcome *o)
 void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
 			const struct outcome *outcomes)
 {
-	/* under another policy, or after everything was put back, the write means nothing any more
-	 */
+	/* under another policy, or after everything was put back, the write means nothing */
 	if (policy != d->slot.policy || !daemon_enforces(d))
 		return;
 	for (uint32_t i = 0; i < plan->n_actions; i++) {
@@ -55,8 +53,7 @@ void drift_claim(struct daemon *d)
 	}
 }
 
-/* ---- what others changed ----------------------------------------------------------------------
- */
+/* ---- what others changed ------------------------------------------------------------------ */
 
 static const struct target *target_of(const struct daemon *d, const struct drift *drift)
 {
