@@ -382,10 +382,8 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 	int result = text_open(&r, s);
 
 	host_defaults(ret_host);
-	if (result == 0) {
+	if (result == 0)
 		result = host_tree_read(room, &r.tree, ret_host);
-		tree_close(&r.tree);
-	}
 	return result == -ENOMEM ? result : 0;
 }
 
@@ -393,7 +391,6 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 
 void template_close(struct template *t)
 {
-	tree_close(&t->tree);
 	free(TAKE_PTR(t->text));
 }
 
@@ -500,9 +497,7 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */
 	if (!ret_model->file)
 		return -ENOMEM;
-	if (result == 0) {
+	if (result == 0)
 		result = model_tree_read(room, &r.tree, name, ret_model, ret_origins);
-		tree_close(&r.tree);
-	}
 	return result == -ENOMEM ? result : 0;
 }
