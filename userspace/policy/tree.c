@@ -109,8 +109,8 @@ static void event_done(struct tree *t, struct fy_event *e)
 /* Passes over what began with this event, which stays the caller's. */
 static int event_skip(struct tree *t, const struct fy_event *begin)
 {
-	unsigned int depth = begin->type == FYET_MAPPING_START ||
-			     begin->type == FYET_SEQUENCE_START;
+	unsigned int depth =
+		begin->type == FYET_MAPPING_START || begin->type == FYET_SEQUENCE_START;
 
 	while (depth > 0) {
 		struct fy_event *e = event_next(t);
@@ -140,8 +140,9 @@ static void anchor_check(struct tree *t, struct fy_event *e)
 	const char *name = fy_token_get_text(anchor, &length);
 
 	t->has_anchor = true;
-	source_error(t->source, mark->line + 1, mark->column, 1 + characters(name, length),
-		     "YAML anchors (&name) are not allowed; write the value out where it is needed");
+	source_error(
+		t->source, mark->line + 1, mark->column, 1 + characters(name, length),
+		"YAML anchors (&name) are not allowed; write the value out where it is needed");
 }
 
 /* False, with a finding, when the node uses a part of YAML that a manifest may not. */
@@ -225,12 +226,28 @@ static int node_new(struct tree *t, struct fy_event *e, struct node **ret_node)
 static int node_build(struct tree *t, struct fy_event *e, struct node *key, unsigned int depth,
 		      struct node **ret_node);
 
+/* Plain text stands in the file as it is, when it is on one line. */
+static bool scalar_copy(struct tree *t, struct fy_event *e, size_t *ret_length)
+{
+	const struct fy_mark *from = fy_event_start_mark(e), *to = fy_event_end_mark(e);
+
+	if (fy_event_get_node_style(e) != FYNS_PLAIN || !from || !to || from->line != to->line)
+		return false;
+	*ret_length = to->input_pos - from->input_pos;
+	memcpy(t->buffer, t->source->text + from->input_pos, *ret_length);
+	return true;
+}
+
 /*
  * The value as the library decodes it, in chunks. Not fy_token_get_text(), which in 0.7.12 loses
  * 4 KiB for each text with more than a few escapes or folded lines.
  */
-static int scalar_decode(struct tree *t, struct fy_token *token, size_t *ret_length)
+static int scalar_decode(struct tree *t, struct fy_event *e, size_t *ret_length)
 {
+	struct fy_token *token = fy_event_get_token(e);
+
+	if (scalar_copy(t, e, ret_length))
+		return 0;
 	struct fy_token_iter *at = token ? fy_token_iter_create(token) : NULL;
 	const struct fy_iter_chunk *chunk = NULL;
 	size_t length = 0;
@@ -253,7 +270,7 @@ static int scalar_decode(struct tree *t, struct fy_token *token, size_t *ret_len
 static int value_build(struct tree *t, struct node *n, struct fy_event *e)
 {
 	size_t length;
-	int r = scalar_decode(t, fy_event_get_token(e), &length);
+	int r = scalar_decode(t, e, &length);
 	char *kept = r == 0 ? arena_alloc(t->arena, length + 1) : NULL;
 
 	if (!kept)
@@ -489,7 +506,7 @@ static bool root_check(struct tree *t, struct fy_event *e)
 		return true;
 	if (e->type == FYET_STREAM_END ||
 	    (e->type == FYET_SCALAR && fy_event_get_node_style(e) == FYNS_PLAIN &&
-	     scalar_decode(t, fy_event_get_token(e), &length) == 0 && length == 0))
+	     scalar_decode(t, e, &length) == 0 && length == 0))
 		source_error(t->source, 0, 0, 0,
 			     "the file holds no keys; a manifest starts with "
 			     "apiVersion: modelgov/v1");

@@ -26,7 +26,8 @@ struct node {
 	struct node *first; /* of a list or group */
 	struct node *next;  /* in the same list or group */
 	int line, column, width; /* of its text, from 1; line 0: it stands in no file */
-	const struct tree *home; /* whose text it stands in; NULL: that of the tree it is found in */
+	const struct tree
+		*home; /* whose text it stands in; NULL: that of the tree it is found in */
 };
 
 struct tree {
@@ -38,7 +39,8 @@ struct tree {
 	unsigned int n_nodes;
 	bool has_alias, has_tag, has_anchor; /* each is said once: one comes with many */
 	void *diagnosis, *parser;            /* tree.c's own */
-	const char *via; /* ends what is said of inherited nodes: "; ocr inherits it (ocr.yaml:6)" */
+	const char
+		*via; /* ends what is said of inherited nodes: "; ocr inherits it (ocr.yaml:6)" */
 };
 
 /*
