@@ -192,7 +192,7 @@ demo: ## real models on one host: alone, ungoverned, static weights, modelgov
 	@$(MAKE) --no-print-directory all models
 	@O=$(O) tests/lab/demo/run
 
-bench: ## cost of the sampler beside runqlat's, of the daemon at 1, 10, 100 models, of decide
+bench: ## cost of the sampler beside runqlat's, of the daemon at 1, 10, 100 models, of decide, of 1000 manifests
 	@$(MAKE) --no-print-directory deps-bench
 	@$(MAKE) --no-print-directory all benches
 	@O=$(O) tests/bench/run

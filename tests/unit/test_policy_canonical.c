@@ -99,6 +99,26 @@ Test(policy_canonical, comes_back_to_the_byte_with_the_same_digest)
 	policy_free(again);
 }
 
+/* As bits they are VALUE_MAX and MISSING. */
+Test(policy_canonical, priorities_below_zero_are_numbers_like_others)
+{
+	for (int priority = -3; priority <= 0; priority++) {
+		_cleanup_home_ struct home h;
+		char resources[64], in_form[32];
+
+		home_open(&h);
+		snprintf(resources, sizeof(resources), "  class: batch\n  priority: %d\n", priority);
+		snprintf(in_form, sizeof(in_form), "\"priority\":%d}", priority);
+		home_write_model(&h, "a", resources);
+		_cleanup_free_ char *text = policy_canonical(home_load_right(&h));
+		struct policy *again = back(text);
+
+		cr_expect(strstr(text, in_form), "%s", text);
+		cr_expect_eq(again->models[0].priority, priority);
+		policy_free(again);
+	}
+}
+
 Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 {
 	static const struct {
@@ -128,6 +148,11 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
 		  "{\"name\":\"a\"}}}}",
 		  "model a: error: key 'resources' is missing" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"../a\\u001b\":{}}}",
+		  "model '../a\\x1b': error: " },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
+		  "{\"name\":\"a\",\"owner\":\"\\u001b[2J\"}}}}",
+		  "model a: error: holds control or invisible characters" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{\"mode\":\"\\u001b[31m\"},"
 		  "\"models\":{}}",
 		  "host: error: holds control or invisible characters" },
@@ -136,6 +161,9 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":[[[[[[[[[[[[[[[[[["
 		  "[[]]]]]]]]]]]]]]]]]]]]}}",
 		  "model a: error: is not a group of keys" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"b\":"
+		  "[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}}}",
+		  "model a: error: is nested more than 16 levels deep" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

@@ -75,13 +75,14 @@ static void string_put(struct writing *w, const char *text)
 	bytes_put(w, "\"", 1);
 }
 
-static void number_put(struct writing *w, uint64_t value)
+/* With sign: -1 and -2 are no VALUE_MAX and MISSING, and there is no limit to be none. */
+static void number_put(struct writing *w, uint64_t value, bool has_sign)
 {
 	char digits[24], *at = digits + sizeof(digits);
-	bool is_negative = (int64_t)value < 0;
+	bool is_negative = has_sign && (int64_t)value < 0;
 	uint64_t left = is_negative ? -value : value;
 
-	if (value == VALUE_MAX) {
+	if (value == VALUE_MAX && !has_sign) {
 		string_put(w, "none");
 		return;
 	}
@@ -154,7 +155,7 @@ static void shape_put(struct writing *w, const char *text)
 
 		comma_put(w);
 		if (size)
-			number_put(w, size);
+			number_put(w, size, false);
 		else
 			string_put(w, "any");
 	}
@@ -208,7 +209,7 @@ static void value_put(struct writing *w, const struct key *k, enum manifest_kind
 		put(w, field_number(k, from) ? "true" : "false");
 		return;
 	default:
-		number_put(w, field_number(k, from));
+		number_put(w, field_number(k, from), k->type == TYPE_INTEGER);
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "checker.h"
 
 #include "names.h"
+#include "text.h"
 
 #include <inttypes.h>
 
@@ -14,23 +15,23 @@
 
 /* ---- names --------------------------------------------------------------------------------- */
 
-void model_name_check(const struct tree *t, const char *name, const struct model *m)
+void model_name_check(const struct tree *t, const char *name)
 {
 	const struct node *n = tree_find(t, "metadata.name");
 
 	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused)
 		return;
-	if (!name_is_model(m->name))
+	if (!name_is_model(n->text))
 		tree_error(
 			t, n,
 			"metadata.name: '%s' is not a name; write lower-case letters, digits, '-', "
 			"'_', '.', at most 63, starting with a letter or digit",
-			m->name);
-	else if (strcmp(m->name, name) != 0)
+			n->text);
+	else if (strcmp(n->text, name) != 0)
 		tree_error(t, n,
 			   "metadata.name: '%s' is not the name of the file; write the name "
 			   "without .yaml here, or call the file %s.yaml",
-			   m->name, m->name);
+			   n->text, n->text);
 }
 
 /* ---- one manifest -------------------------------------------------------------------------- */
@@ -150,11 +151,27 @@ static void contract_check(const struct checker *c, uint32_t model)
 			    duration_text(c, longest), duration_text(c, pause));
 }
 
+/* The commands of `modelgov verify`. */
+static void commands_check(const struct checker *c, uint32_t model)
+{
+	const struct model *m = &c->policy->models[model];
+	char path[64];
+
+	for (unsigned int i = 0; i < m->n_checks; i++) {
+		snprintf(path, sizeof(path), "checks[%u].name", i);
+		for (unsigned int j = 0; j < i; j++)
+			if (strcmp(m->checks[i].name, m->checks[j].name) == 0)
+				check_error(c, model, path,
+					    "%s is there already as checks[%u]; write another name",
+					    text_quote(c->scratch, m->checks[i].name), j);
+	}
+}
+
 static void urgency_check(const struct checker *c, uint32_t model)
 {
 	const struct model *m = &c->policy->models[model];
 
-	if (m->class == CLASS_CRITICAL && m->n_objectives == 0)
+	if (m->class == CLASS_CRITICAL && m->n_objectives == 0 && m->stage == STAGE_PRODUCTION)
 		check_warning(
 			c, model, "resources.class",
 			"critical without objectives: nothing says when it is too slow, so it "
@@ -345,6 +362,7 @@ static int everything_check(struct checker *c, const struct origins *origins)
 		cpu_check(c, i);
 		objectives_check(c, i);
 		contract_check(c, i);
+		commands_check(c, i);
 		urgency_check(c, i);
 	}
 	if (c->facts->cpus > 0)
@@ -369,6 +387,7 @@ static int everything_check(struct checker *c, const struct origins *origins)
 int policy_check(const struct policy *p, const struct origins *origins, const struct locator *where,
 		 const struct host_facts *facts, struct findings *f)
 {
+	unsigned int n_said = 0;
 	struct arena scratch;
 	struct checker c = {
 		.policy = p,
@@ -377,6 +396,7 @@ int policy_check(const struct policy *p, const struct origins *origins, const st
 		.findings = f,
 		.scratch = &scratch,
 		.is_whole = f->n_errors == 0,
+		.n_said = &n_said,
 	};
 
 	arena_init(&scratch);

@@ -24,7 +24,7 @@ struct locator {
 
 /* Whether the name is one and the file's; name: the file's without ".yaml". To the tree's source.
  */
-void model_name_check(const struct tree *t, const char *name, const struct model *m);
+void model_name_check(const struct tree *t, const char *name);
 
 /*
  * Between manifests and with the host, for a policy whose manifests had no errors by themselves.

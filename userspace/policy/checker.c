@@ -8,6 +8,9 @@
 #include "names.h"
 #include "text.h"
 
+/* chosen: two for each of 1000 models; a place costs up to a few ms, and nobody reads so many */
+#define MAX_SAID 2000
+
 /* ---- names --------------------------------------------------------------------------------- */
 
 uint32_t checker_find(const struct checker *c, const char *name)
@@ -78,9 +81,17 @@ __attribute__((format(printf, 5, 0))) static void check_say(const struct checker
 							    uint32_t model, const char *path,
 							    const char *format, va_list args)
 {
+	static const struct place nowhere = { .file = "policy" };
 	_cleanup_free_ char *text = NULL;
 	struct place place = { 0 };
 
+	/* the first error is always said: it is why the policy is refused */
+	if (*c->n_said >= MAX_SAID && (level == FINDING_WARNING || c->findings->n_errors > 0)) {
+		if ((*c->n_said)++ == MAX_SAID)
+			finding_add(c->findings, level, &nowhere, "further findings are not shown");
+		return;
+	}
+	(*c->n_said)++;
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	(void)c->where->find(c->where->context, model, path, &place);
@@ -129,6 +140,13 @@ bool check_is_set(const struct checker *c, uint32_t model, const char *path)
 	struct place place = { 0 };
 
 	return c->where->find(c->where->context, model, path, &place);
+}
+
+bool check_is_own(const struct checker *c, uint32_t model, const char *path)
+{
+	struct place place = { 0 };
+
+	return c->where->find(c->where->context, model, path, &place) && !place.via;
 }
 
 /* ---- sums ---------------------------------------------------------------------------------- */

@@ -15,8 +15,9 @@ struct checker {
 	const struct locator *where;
 	struct findings *findings;
 	struct arena *scratch;
-	bool is_whole;     /* every file could be read without errors */
-	uint32_t *by_name; /* indices of the models in the order of their names */
+	bool is_whole;        /* every file could be read without errors */
+	unsigned int *n_said; /* findings so far */
+	uint32_t *by_name;    /* indices of the models in the order of their names */
 };
 
 /* Index of the model of that name, or MODEL_NONE. */
@@ -43,6 +44,9 @@ const char *check_place(const struct checker *c, uint32_t model, const char *pat
 
 /* Whether the manifest or its template says something at that path. */
 bool check_is_set(const struct checker *c, uint32_t model, const char *path);
+
+/* Whether the manifest itself does: a template speaks for many models and hosts. */
+bool check_is_own(const struct checker *c, uint32_t model, const char *path);
 
 /* Never overflows: VALUE_MAX is more than everything. */
 uint64_t sum_of(uint64_t a, uint64_t b);

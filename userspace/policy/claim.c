@@ -12,10 +12,10 @@
 #define MAX_UNIT_PATH 1024
 
 /*
- * chosen: pairs that are compared before patterns are no longer; 1000 models that all start with a
- * wildcard have half as many, and one more would be said by sense when it meets it
+ * chosen: so many pairs of patterns are compared, as many as 1000 models have that all start with a
+ * wildcard; what meets beyond that is said by sense when it happens
  */
-#define MAX_PAIRS 1000000
+#define MAX_PAIRS 500000
 
 enum claim_kind { CLAIM_UNIT, CLAIM_PATTERN, CLAIM_CONTAINER, N_CLAIM_KINDS };
 

@@ -56,10 +56,12 @@ static void retries_check(const struct checker *c, uint32_t model)
 	};
 	bool is_silent = contract->retries_max == MISSING;
 
-	if (!is_silent && contract->retries_max > 0 && !contract->is_idempotent)
-		check_warning(c, model, "contract.retries.max",
-			      "calls may be retried, but nothing says that doing one twice is "
-			      "harmless; write idempotent: true if it is, else max: 0");
+	if (!is_silent && contract->retries_max > 0 && !contract->is_idempotent &&
+	    check_is_set(c, model, "contract.idempotent"))
+		check_warning(
+			c, model, "contract.retries.max",
+			"calls may be retried, but with idempotent: false doing one twice does "
+			"harm; write max: 0, or idempotent: true if that is wrong");
 	if (!is_silent && contract->retries_max > 0)
 		return;
 	for (size_t i = 0; i < ARRAY_SIZE(details); i++)
@@ -134,13 +136,15 @@ static void host_limits_check(const struct checker *c, uint32_t model)
 	char text[32];
 
 	for (size_t i = 0; i < ARRAY_SIZE(limits) && memory > 0; i++)
-		if (is_limit(m->values[limits[i].knob]) && m->values[limits[i].knob] > memory)
+		if (is_limit(m->values[limits[i].knob]) && m->values[limits[i].knob] > memory &&
+		    check_is_own(c, model, limits[i].path))
 			check_warning(c, model, limits[i].path,
 				      "%s is more than this host has (%s), so it is never reached; "
 				      "write less, or none",
 				      size_text(c, m->values[limits[i].knob]),
 				      size_text(c, memory));
-	if (cpus > 0 && is_limit(quota) && quota / CPU_PERIOD_USEC >= cpus)
+	if (cpus > 0 && is_limit(quota) && quota / CPU_PERIOD_USEC >= cpus &&
+	    check_is_own(c, model, "resources.cpu.max"))
 		check_warning(c, model, "resources.cpu.max",
 			      "%s is all that this host has (%" PRIu64 " CPUs) or more, so it is "
 			      "never reached; write less, or none",
@@ -212,7 +216,8 @@ static void may_check(const struct checker *c, const struct census *census, uint
 		unsigned int willing = census->yields[class][m->class] -
 				       (class == m->class && does_yield(m, m->class));
 
-		if (!(m->preemption.may & 1u << class))
+		if (class < m->class ||
+		    !(m->preemption.may & 1u << class)) /* said by classes_check() */
 			continue;
 		*(others == 0 ? &empty : willing == 0 ? &unwilling : &useful) |= 1u << class;
 	}
@@ -221,7 +226,7 @@ static void may_check(const struct checker *c, const struct census *census, uint
 			      "no model of class %s lets %s models take from it (preemption.by and "
 			      "how), so this never happens; agree with an owner, or leave it out",
 			      classes_text(c, unwilling), class_name(m->class));
-	else if (empty && !useful)
+	else if (empty && !useful && check_is_own(c, model, "preemption.may"))
 		check_warning(c, model, "preemption.may",
 			      "there is no other model of class %s to take from, so this never "
 			      "happens; leave it out",
@@ -255,7 +260,7 @@ static void how_check(const struct checker *c, uint32_t model)
 		check_warning(c, model, "preemption.by",
 			      "nothing can be taken, because preemption.how is empty; write for "
 			      "example how: [weight], or leave this out");
-	if (p->how && !p->by && check_is_set(c, model, "preemption.how"))
+	if (p->how & ~(1u << WAY_WEIGHT) && !p->by && check_is_set(c, model, "preemption.how"))
 		check_warning(c, model, "preemption.how",
 			      "nobody may take from this model, because preemption.by is empty; "
 			      "write for example by: [critical], or leave this out");
@@ -291,17 +296,10 @@ static void checks_check(const struct checker *c, uint32_t model)
 
 	for (unsigned int i = 0; i < m->n_checks; i++) {
 		const struct model_check *check = &m->checks[i];
-		const char *whole = arena_printf(c->scratch, "checks[%u]", i);
 		const char *p99 = arena_printf(c->scratch, "checks[%u].limits.p99", i);
 
-		if (!whole || !p99)
+		if (!p99)
 			continue;
-		if (check->p99_ns == MISSING && check->throughput_per_s == MISSING &&
-		    check->cpu_millicpu == MISSING && check->memory_bytes == MISSING)
-			check_warning(c, model, whole,
-				      "%s has no limits, so it can fail by its exit status only; "
-				      "write for example limits: { p99: 80ms }",
-				      text_quote(c->scratch, check->name));
 		if (check->p99_ns != MISSING && check->timeout_ns != MISSING &&
 		    check->p99_ns > check->timeout_ns)
 			check_warning(

@@ -10,7 +10,7 @@
 #include "read.h"
 #include "source.h"
 
-#define HOST_FILE        "modelgov.yaml"
+#define HOST_FILE "modelgov.yaml"
 
 /* The two directories below a root. */
 enum folder { FOLDER_MODELS, FOLDER_TEMPLATES, N_FOLDERS };

@@ -37,10 +37,11 @@ static void template_take(struct locations *l)
 {
 	const struct node *n = tree_find(&l->tree, "metadata.template");
 	const struct template *t =
-		n && n->kind == NODE_VALUE ? template_find(l->templates, n->text) : NULL;
+		n && n->kind == NODE_VALUE ? templates_find(l->templates, n->text) : NULL;
 
 	if (t && !t->is_broken)
-		(void)template_inherit(&l->tree, t); /* when memory is short: the place is a group */
+		(void)template_inherit(&l->tree,
+				       t); /* when memory is short: the place is a group */
 }
 
 /* False when it cannot be read any more. The one that was looked into last is still open. */

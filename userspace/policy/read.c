@@ -93,9 +93,12 @@ static int given_keep(struct reader *r, const struct scope *in, const struct key
 
 	if (!g)
 		return -ENOMEM;
-	*g = (struct given){
-		.next = r->given, .row = k, .item = in->item, .label = label, .line = line
-	};
+	*g = (struct given){ .next = r->given,
+			     .row = k,
+			     .list = in->list,
+			     .item = in->item,
+			     .label = label,
+			     .line = line };
 	if (tree_is_inherited(&r->tree, n))
 		g->template = r->template_file;
 	r->given = g;
@@ -165,6 +168,11 @@ static void budget_read(struct reader *r, const struct scope *in, const struct n
 
 	if (o->indicator >= N_INDICATORS) /* missing or unknown, which is a finding already */
 		return;
+	if (o->indicator == INDICATOR_REQUEST_LATENCY)
+		tree_warning(&r->tree, group_find(item, "indicator"),
+			     "%s.indicator: request_latency is not measured by this version; the "
+			     "objective is kept and changes nothing",
+			     in->shown);
 	if (budget && budget->kind == NODE_VALUE && !budget->is_empty && !budget->is_refused)
 		(void)number_read(r, in, &budget_table[o->indicator], budget);
 	if (quantile && !indicator_has_quantile(o->indicator))
@@ -189,7 +197,7 @@ static bool has_budget(const struct key *rows, enum manifest_kind manifest)
 static int item_read(struct reader *r, const struct scope *in, const struct key *k,
 		     const struct node *n, const char *shown)
 {
-	struct scope item = { .rows = k->keys, .shown = shown };
+	struct scope item = { .rows = k->keys, .shown = shown, .list = k };
 
 	(void)field_items(k, in->into, &item.item);
 
@@ -254,6 +262,10 @@ static bool shape_check(struct reader *r, const struct scope *in, const struct k
 	else if (n->kind == NODE_VALUE && wanted == NODE_LIST && k->example)
 		key_error(r, in, k, n, "%s is one value, not a list; write for example %s",
 			  value_quote(r, n), k->example);
+	else if (k->type == TYPE_GROUPS)
+		key_error(r, in, k, n,
+			  "is not a list; begin each item with '- ' before its keys: %s",
+			  names_list(r, k->keys));
 	else if (k->type == TYPE_GROUP)
 		key_error(r, in, k, n, "is not a group of keys; known here: %s",
 			  names_list(r, k->keys));
@@ -271,9 +283,11 @@ static int below_read(struct reader *r, const struct scope *in, const struct key
 		      const struct node *n)
 {
 	char shown[64];
-	struct scope below = {
-		.rows = k->keys, .shown = shown, .into = in->into, .item = in->item
-	};
+	struct scope below = { .rows = k->keys,
+			       .shown = shown,
+			       .into = in->into,
+			       .list = in->list,
+			       .item = in->item };
 
 	snprintf(shown, sizeof(shown), "%s%s%s", in->shown, *in->shown ? "." : "", k->name);
 	return group_read(r, &below, n);
@@ -410,12 +424,13 @@ int template_read(struct reading_room *room, struct template *t, struct model *r
 		result = tree_read(&r, values);
 	}
 	t->is_broken = result < 0 || t->source.n_errors > before;
+	values->given = r.given;
 	if (ret_values)
 		*ret_values = *values;
 	return result == -ENOMEM ? result : 0;
 }
 
-const struct template *template_find(const struct templates *all, const char *name)
+const struct template *templates_find(const struct templates *all, const char *name)
 {
 	for (unsigned int i = 0; all && i < all->n; i++)
 		if (strcmp(all->all[i].name, name) == 0)
@@ -426,13 +441,27 @@ const struct template *template_find(const struct templates *all, const char *na
 static void template_report(struct reader *r, const struct node *n)
 {
 	const struct templates *all = r->room->templates;
-	const char *list = "";
+	const char *list = "", *nearest = NULL;
+	unsigned int distance = MAX((unsigned int)strnlen(n->text, 64) / 3, 1u) + 1;
 
-	for (unsigned int i = 0; all && list && i < all->n; i++)
+	for (unsigned int i = 0; all && list && i < all->n; i++) {
 		list = arena_printf(r->room->scratch, "%s%s%s", list, *list ? ", " : "",
 				    all->all[i].name);
-	tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s", value_quote(r, n),
-		   list && *list ? "there are " : "there are none in templates.d", list ? list : "");
+		if ((strlen(n->text) <= 3 && *n->text != *all->all[i].name) ||
+		    text_distance(n->text, all->all[i].name) >= distance)
+			continue;
+		distance = text_distance(n->text, all->all[i].name);
+		nearest = all->all[i].name;
+	}
+	if (nearest)
+		tree_error(&r->tree, n,
+			   "metadata.template: %s is not a template; did you mean '%s'?",
+			   value_quote(r, n), nearest);
+	else
+		tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s",
+			   value_quote(r, n),
+			   list && *list ? "there are " : "there are none in templates.d",
+			   list ? list : "");
 }
 
 int template_inherit(struct tree *t, const struct template *from)
@@ -449,7 +478,7 @@ static int template_apply(struct reader *r)
 
 	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused || r->room->is_canonical)
 		return 0;
-	const struct template *t = template_find(r->room->templates, n->text);
+	const struct template *t = templates_find(r->room->templates, n->text);
 
 	if (!t)
 		template_report(r, n);
@@ -478,7 +507,7 @@ int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 	m->given = r.given;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
-	model_name_check(&r.tree, name, m);
+	model_name_check(&r.tree, name);
 	ret_origins->has_floor = tree_find(&r.tree, "resources.cpu.floor") != NULL;
 	return 0;
 }

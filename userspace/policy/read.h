@@ -18,14 +18,16 @@ struct origins {
 struct given {
 	const struct given *next;
 	const struct key *row;
-	unsigned int item;     /* of a list of groups */
-	const char *label;     /* of a label */
-	const char *template;  /* file it stands in; NULL: the manifest itself */
+	const struct key *list; /* of groups that it is in, and which item; NULL: none */
+	unsigned int item;
+	const char *label;    /* of a label */
+	const char *template; /* file it stands in; NULL: the manifest itself */
 	int line;
 };
 
 /* One template, open as long as manifests may inherit from it. */
-struct template {
+struct template
+{
 	const char *name;
 	char *text;
 	struct source source;
@@ -42,7 +44,7 @@ struct reading_room {
 	struct arena *keep;    /* strings of the policy */
 	struct arena *scratch; /* empty again for the next file */
 	const struct host_facts *facts;
-	const struct host_policy *host; /* read before the models */
+	const struct host_policy *host;    /* read before the models */
 	const struct templates *templates; /* read before the models; NULL: there are none */
 	bool is_canonical; /* numbers are whole, in base units, without their unit */
 };
@@ -65,14 +67,14 @@ int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 
 /*
  * Opens and judges a template by itself, into t->tree and t->is_broken; t->source is filled before.
- * Its nodes live in room->scratch, which must not be reset before template_close(). values: NULL, or
- * what it says, with defaults. Contradictions are judged where somebody inherits them.
+ * Its nodes live in room->scratch, which must not be reset before template_close(). values: NULL,
+ * or what it says, with defaults. Contradictions are judged where somebody inherits them.
  */
 int template_read(struct reading_room *room, struct template *t, struct model *ret_values);
 void template_close(struct template *t); /* also of a zeroed one */
 
 /* The template of that name, or NULL; all may be NULL. */
-const struct template *template_find(const struct templates *all, const char *name);
+const struct template *templates_find(const struct templates *all, const char *name);
 
 /* Gives a manifest's tree, which names that template, what it does not say itself. -ENOMEM. */
 int template_inherit(struct tree *t, const struct template *from);

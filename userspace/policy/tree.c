@@ -345,7 +345,7 @@ static int key_build(struct tree *t, struct fy_event *e, const struct node *grou
 		return 0;
 	r = value_build(t, key, e);
 	if (r == 0 && !key->is_refused && key_check(t, key, e, group))
-		*ret_key = key;
+		*ret_key = t->last_key = key;
 	return r;
 }
 
@@ -399,8 +399,9 @@ static int node_build(struct tree *t, struct fy_event *e, struct node *key, unsi
 	*ret_node = n;
 	n->is_refused = !is_in_subset(t, n, e);
 	if (depth > MAX_DEPTH) {
-		tree_error(t, n, "nested more than %d levels deep; a manifest is at most 5",
-			   MAX_DEPTH);
+		/* an item that is not built has no place of its own */
+		tree_error(t, spot_find(t, n).line > 0 || !t->last_key ? n : t->last_key,
+			   "nested more than %d levels deep; a manifest is at most 5", MAX_DEPTH);
 		n->is_refused = true;
 	}
 	if (n->is_refused)
@@ -422,6 +423,10 @@ static const struct {
 	{ "invalid value after mapping", "; write key: value" },
 	{ "Max depth", "; a manifest is at most 5 levels deep" },
 	{ "plain scalar cannot start", "; put the value in quotes" },
+	{ "did not find expected key", "; indent this line like its neighbours, as key: value" },
+	{ "without closing quote", "; close the quote" },
+	{ "without a closing", "; close what { or [ opened" },
+	{ "invalid UTF8 escape", "; write the character itself" },
 	{ "missing comma", "; close what { or [ opened, put a comma between keys, and put a value "
 			   "that contains ': ' in quotes" },
 };

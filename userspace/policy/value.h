@@ -13,7 +13,7 @@ struct reader {
 	struct reading_room *room;
 	struct tree tree;
 	enum manifest_kind manifest;
-	const struct given *given;  /* so far */
+	const struct given *given; /* so far */
 	const char *template_file; /* that the manifest inherits from; NULL: none */
 	bool is_partial; /* its template is missing or broken: what is absent may be in that */
 };
@@ -23,7 +23,8 @@ struct scope {
 	const struct key *rows; /* that may be in it */
 	const char *shown;      /* "objectives[1]", "" at the top */
 	void *into;             /* the struct that its fields are offsets into */
-	unsigned int item;      /* of a list of groups, that it is or is in */
+	const struct key *list; /* of groups that it is in, and which item; NULL: none */
+	unsigned int item;
 };
 
 /* A finding at the node: "resources.cpu.max: text". */
