@@ -345,7 +345,7 @@ static int key_build(struct tree *t, struct fy_event *e, const struct node *grou
 		return 0;
 	r = value_build(t, key, e);
 	if (r == 0 && !key->is_refused && key_check(t, key, e, group))
-		*ret_key = t->last_key = key;
+		*ret_key = key;
 	return r;
 }
 
@@ -399,9 +399,8 @@ static int node_build(struct tree *t, struct fy_event *e, struct node *key, unsi
 	*ret_node = n;
 	n->is_refused = !is_in_subset(t, n, e);
 	if (depth > MAX_DEPTH) {
-		/* an item that is not built has no place of its own */
-		tree_error(t, spot_find(t, n).line > 0 || !t->last_key ? n : t->last_key,
-			   "nested more than %d levels deep; a manifest is at most 5", MAX_DEPTH);
+		tree_error(t, n, "nested more than %d levels deep; a manifest is at most 5",
+			   MAX_DEPTH);
 		n->is_refused = true;
 	}
 	if (n->is_refused)

@@ -37,7 +37,6 @@ struct tree {
 	char *buffer; /* where values are decoded, buffer_bytes long */
 	size_t buffer_bytes;
 	unsigned int n_nodes;
-	const struct node *last_key;         /* that was built, while it is built */
 	bool has_alias, has_tag, has_anchor; /* each is said once: one comes with many */
 	void *diagnosis, *parser;            /* tree.c's own */
 	const char
