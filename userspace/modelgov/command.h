@@ -50,7 +50,9 @@ enum exit_status {
 	X(VERSION, "version", 'V', NULL, "print the version and exit")                             \
 	X(LIMIT, "limit", 'n', "N", "at most N actions (20)")                                      \
 	X(STRICT, "strict", 0, NULL, "warnings are errors")                                        \
-	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")
+	X(OFFLINE, "offline", 0, NULL, "do not ask modelgovd, even if it runs")                    \
+	X(TEMPLATE, "template", 't', "NAME", "start from that template")                           \
+	X(CANONICAL, "canonical", 0, NULL, "the whole policy in its canonical form")
 
 enum option_id {
 #define X(tag, name, letter, argument, help) OPTION_##tag,
@@ -75,7 +77,8 @@ extern const struct option_info option_table[N_OPTIONS];
 /* What the options and the environment said. */
 struct cli {
 	const char *etc, *socket, *state_dir;
-	bool is_json, is_strict, is_offline, wants_help, wants_version;
+	const char *template;
+	bool is_json, is_strict, is_offline, wants_help, wants_version, wants_canonical;
 	unsigned int limit;
 };
 
@@ -91,6 +94,7 @@ struct command {
 	unsigned int options;         /* of its own, beside the global ones; BIT(OPTION_...) */
 	int least, most;              /* arguments; most -1: any number */
 	bool passes_on;               /* what follows its first argument is another command's */
+	bool takes_bare_etc; /* --etc at the end of the line means the usual directory */
 	bool has_json;
 	enum completion completion;
 	unsigned int exits; /* BIT(EXIT_...), beside OK and USAGE */
@@ -105,6 +109,10 @@ int status_run(const struct cli *cli, int argc, char **argv);
 int explain_run(const struct cli *cli, int argc, char **argv);
 int doctor_run(const struct cli *cli, int argc, char **argv);
 int check_run(const struct cli *cli, int argc, char **argv);
+int show_run(const struct cli *cli, int argc, char **argv);
+int diff_run(const struct cli *cli, int argc, char **argv);
+int new_run(const struct cli *cli, int argc, char **argv);
+int schema_run(const struct cli *cli, int argc, char **argv);
 int reload_run(const struct cli *cli, int argc, char **argv);
 int run_run(const struct cli *cli, int argc, char **argv);
 int attach_run(const struct cli *cli, int argc, char **argv);
@@ -139,5 +147,7 @@ struct findings;
 /* policy_load() from etc, on the facts of this host; who is not root may check anybody's files. */
 int policy_read(const char *etc, struct policy **ret_policy, struct findings *ret_findings,
 		struct err *e);
+/* Prints why it could not be read, and says how to exit. */
+int policy_complain(const char *etc, int r, const struct findings *f, const struct err *e);
 
 #endif

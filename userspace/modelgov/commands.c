@@ -60,6 +60,50 @@ const struct command command_table[] = {
 	  .completion = COMPLETE_FILES,
 	  .exits = BIT(EXIT_FAILED) | BIT(EXIT_POLICY) | BIT(EXIT_DENIED),
 	  .run = check_run },
+	{ .name = "show",
+	  .arguments = "NAME | --canonical",
+	  .summary = "what a manifest comes to, and where each value comes from",
+	  .details =
+		  "Each value that holds for the model NAME, with its file and line, its template, or "
+		  "default. With --canonical the whole policy as the bytes that its digest is the "
+		  "SHA-256 of. Reads the policy directory; modelgovd is not asked.",
+	  .options = BIT(OPTION_CANONICAL),
+	  .most = 1,
+	  .has_json = true,
+	  .completion = COMPLETE_MODELS,
+	  .exits = BIT(EXIT_FAILED) | BIT(EXIT_POLICY) | BIT(EXIT_DENIED),
+	  .run = show_run },
+	{ .name = "diff",
+	  .arguments = "[POLICY POLICY | --etc]",
+	  .summary = "what is different between two policies",
+	  .details =
+		  "By model and key, in people's units. A POLICY is a directory, a file in canonical "
+		  "form, or the number of a generation. Without them, or with --etc: what is in force "
+		  "against the policy directory.",
+	  .most = 2,
+	  .takes_bare_etc = true,
+	  .has_json = true,
+	  .completion = COMPLETE_FILES,
+	  .exits = ASKS_DAEMON | BIT(EXIT_POLICY),
+	  .run = diff_run },
+	{ .name = "new",
+	  .arguments = "NAME",
+	  .summary = "print a manifest to begin with",
+	  .details =
+		  "A commented manifest for the model NAME, with what the template says as comments. "
+		  "Put it into models.d as NAME.yaml. Writes no file.",
+	  .options = BIT(OPTION_TEMPLATE),
+	  .least = 1,
+	  .most = 1,
+	  .exits = BIT(EXIT_FAILED) | BIT(EXIT_POLICY) | BIT(EXIT_DENIED),
+	  .run = new_run },
+	{ .name = "schema",
+	  .arguments = "",
+	  .summary = "print the JSON Schema of all files of policy",
+	  .details =
+		  "JSON Schema 2020-12 from the table of keys, for editors that complete and "
+		  "underline. modelgov check says more.",
+	  .run = schema_run },
 	{ .name = "reload",
 	  .arguments = "",
 	  .summary = "make modelgovd read the policy now",

@@ -95,6 +95,12 @@ static int option_take(struct cli *cli, int id, const char *value)
 	case OPTION_OFFLINE:
 		cli->is_offline = true;
 		break;
+	case OPTION_TEMPLATE:
+		cli->template = value;
+		break;
+	case OPTION_CANONICAL:
+		cli->wants_canonical = true;
+		break;
 	}
 	return EXIT_OK;
 }
@@ -121,6 +127,8 @@ static int options_parse(struct cli *cli, const struct command *command, int arg
 	opterr = 0;
 	optind = 0; /* glibc: start anew, argv is another one than before */
 	for (int c; (c = getopt_long(argc, argv, letters, names, NULL)) != -1;) {
+		if (c == ':' && optopt == 256 + OPTION_ETC && command && command->takes_bare_etc)
+			continue;
 		if (c == ':' || c == '?') {
 			option_complain(argv, c == ':' ? "no value after" : "unknown option",
 					command);
