@@ -58,7 +58,7 @@ endif
 
 # ---- files ------------------------------------------------------------------------------------
 
-ROOMS    := base policy sense decide act record control
+ROOMS    := base policy sense decide act record replay verify change control
 ROOM_SRC := $(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c))
 ROOM_OBJ := $(ROOM_SRC:%.c=$(O)/%.o)
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -215,6 +215,7 @@ analyze: $(SKELETON) compile_commands.json ## gcc -fanalyzer, clang-tidy, cppche
 docs: $(O)/modelgov ## regenerate the reference pages from their tables
 	@$(O)/modelgov __reference policy | tests/lint/splice docs/policy.md
 	@$(O)/modelgov __reference parameters | tests/lint/splice docs/decisions.md
+	@$(O)/modelgov __reference changes | tests/lint/splice docs/governance.md
 
 compile_commands.json: Makefile $(SKELETON) ## for editors and clang-tidy
 	@for f in $(ROOM_SRC) $(wildcard userspace/modelgov*/*.c tests/*/*.c); do \

@@ -690,7 +690,7 @@ Test(cli, diff_compares_directories_canonical_files_and_generations)
 	file_write("etc/models.d/ocr.yaml", MANIFEST("class: batch"));
 	assert_runs("show --canonical --etc etc", OK);
 	file_write("old.json", out);
-	in_force = json_pack("{s:s}", "canonical", out);
+	in_force = json_pack("{s:{s:s}}", "generation", "canonical", out);
 	assert_runs("diff etc old.json", OK);
 	assert_has(out, ": 0 differences\n");
 

@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 TestSuite(record, .timeout = 120);
 
@@ -450,6 +451,82 @@ Test(record, a_corrupt_file_is_an_answer_and_not_the_end)
 	journal_get_status(w.journal, &s);
 	cr_assert_gt(s.rows_lost, 0);
 	world_close(&w);
+}
+
+/* ---- crashes and rivals ------------------------------------------------------------------------
+ */
+
+/* Keeps generations for ever and writes the number of each that was answered into the pipe. */
+static void __attribute__((noreturn)) generations_make(struct world *w, int answers)
+{
+	struct answered a;
+
+	world_start(w);
+	for (unsigned int i = 0;; i++) {
+		char canonical[32];
+
+		snprintf(canonical, sizeof(canonical), "{\"n\":%u}", i);
+		uint64_t number = generation_keep(w, generation_of(canonical),
+						  change_of(canonical, "kept"), &a);
+
+		if (write(answers, &number, sizeof(number)) != sizeof(number))
+			_exit(1);
+	}
+}
+
+Test(record, what_was_answered_survives_a_kill_at_any_moment)
+{
+	struct world w;
+	uint64_t last = 0;
+
+	world_open(&w);
+	world_stop(&w);
+	for (unsigned int round = 0; round < 20; round++) {
+		int answers[2];
+		uint64_t number;
+
+		cr_assert_eq(pipe(answers), 0);
+		pid_t child = fork();
+
+		if (child == 0)
+			generations_make(&w, answers[1]);
+		close(answers[1]);
+		usleep(10000 + 1371 * round);
+		kill(child, SIGKILL);
+		cr_assert_eq(waitpid(child, NULL, 0), child);
+		while (read(answers[0], &number, sizeof(number)) == sizeof(number))
+			last = number;
+		close(answers[0]);
+		world_start(&w);
+		json_t *now = world_ask(&w, QUESTION_GENERATION, NULL);
+		uint64_t in_force = json_object_size(now) ? (uint64_t)number_in(now, "number") : 0;
+
+		cr_assert(in_force == last || in_force == last + 1, "%llu in force, %llu answered",
+			  (unsigned long long)in_force, (unsigned long long)last);
+		last = in_force;
+		json_decref(now);
+		assert_sound(&w);
+		world_stop(&w);
+	}
+	cr_assert_gt(last, 5);
+	world_close(&w);
+}
+
+Test(record, a_second_writer_is_turned_away)
+{
+	struct world w, rival;
+	struct answered a;
+
+	world_open(&w);
+	cr_assert_eq(change_keep(&w, change_of("{}", "gating"), "proposed", &a), 1);
+	rival = w;
+	world_start(&rival);
+	cr_assert_eq(change_keep(&rival, change_of("{}", "gating"), "proposed", &a), 0);
+	cr_assert_not_null(strstr(a.problem, "another modelgovd writes"), "%s", a.problem);
+	world_stop(&w);
+	cr_assert_eq(change_keep(&rival, change_of("{}", "gating"), "proposed", &a), 2, "%s",
+		     a.problem);
+	world_close(&rival);
 }
 
 /* ---- older files ------------------------------------------------------------------------------

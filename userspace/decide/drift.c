@@ -80,9 +80,8 @@ static uint64_t wish_digest(const struct turn *t, const struct target *target, u
 	const struct model *m = &t->policy->models[target->model];
 
 	if (knob != KNOB_CPU_WEIGHT)
-		return mix(m->values[knob]);
-	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) +
-		   m->cpu_reserved_millicpu) +
+		return mix(wanted_of(t, target->model, knob));
+	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) + m->cpu_reserved_millicpu) +
 	       mix(m->cpu_floor_permyriad);
 }
 
@@ -164,8 +163,7 @@ static bool is_rounded(unsigned int knob, uint64_t a, uint64_t b)
 bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob)
 {
 	uint64_t value = target->values[knob], written = target->written[knob];
-	bool is_ours =
-		knob == KNOB_CPU_WEIGHT || t->policy->models[target->model].values[knob] != MISSING;
+	bool is_ours = wanted_of(t, target->model, knob) != MISSING;
 
 	return is_ours && !t->now->is_busy && written != MISSING && value != MISSING &&
 	       value != written && !is_rounded(knob, value, written);

@@ -59,15 +59,20 @@ static int generation_take(const struct cli *cli, uint64_t number, struct policy
 {
 	json_t *reply = NULL;
 	struct err e = { 0 };
-	int r = daemon_ask(cli, "Generation", json_pack("{s:I}", "number", (json_int_t)number),
-			   ASK_MSEC, &reply, &e);
+	int status, r = daemon_ask(cli, "Generation", json_pack("{s:I}", "number", (json_int_t)number),
+				   ASK_MSEC, &reply, &e);
 
 	if (r < 0)
 		return daemon_complain(cli, r, &e);
-	const char *text = text_of(reply, "canonical");
-	int status = canonical_take(number ? "generation" : "policy in force", text, strlen(text),
-				    ret_policy);
+	const char *text = text_of(json_object_get(reply, "generation"), "canonical");
 
+	if (*text) {
+		status = canonical_take(number ? "generation" : "policy in force", text, strlen(text),
+					ret_policy);
+	} else {
+		complain("nothing is in force yet; modelgov history lists the generations");
+		status = EXIT_FAILED;
+	}
 	json_decref(reply);
 	return status;
 }

@@ -99,6 +99,28 @@ static int index_hold(struct store *s, const struct link *l, json_t *body, struc
 	return r;
 }
 
+/*
+ * A tick in which nothing was done, which is nearly every one: told without parsing, which would
+ * take most of the time. A quote inside of a JSON string is escaped, so this text can only be the
+ * key and an empty list.
+ */
+static bool is_idle_tick(const struct link *l)
+{
+	return strcmp(l->kind, "tick") == 0 && !l->has_change && strstr(l->body, "\"actions\":[]");
+}
+
+static int idle_hold(struct store *s, const struct link *l, struct audit *a, struct err *e)
+{
+	json_t *found = NULL;
+	int r = index_read(s, l->kind, l->seq, &found, e);
+
+	if (r == 0 && json_array_size(found) > 0)
+		(void)broken(a, "action", l->seq, "it has rows of that entry, which tells of none");
+	json_decref(found);
+	a->n_entries++;
+	return r;
+}
+
 static int link_audit(struct store *s, const struct link *l,
 		      const unsigned char previous[HASH_BYTES], struct audit *a, struct err *e)
 {
@@ -106,6 +128,8 @@ static int link_audit(struct store *s, const struct link *l,
 
 	if (a->table)
 		return r;
+	if (is_idle_tick(l))
+		return idle_hold(s, l, a, e);
 	json_t *body = json_loadb(l->body, l->bytes, 0, NULL);
 
 	if (!body)

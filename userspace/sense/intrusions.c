@@ -38,7 +38,8 @@ void written_follow(struct targets *t)
 
 		for (unsigned int k = 0; k < N_KNOBS; k++)
 			if (p->model == MODEL_NONE ||
-			    (k != KNOB_CPU_WEIGHT &&
+			    (k != KNOB_CPU_WEIGHT && /* an experiment's may be the budget's */
+			     t->policy->models[p->model].stage != STAGE_EXPERIMENT &&
 			     t->policy->models[p->model].values[k] == MISSING))
 				key_note(p, k, MISSING);
 	}
