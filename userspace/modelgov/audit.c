@@ -11,6 +11,21 @@
 /* ---- verify -----------------------------------------------------------------------------------
  */
 
+/* The id is in record.pub too: the copy of it that the auditor has is the one that counts. */
+static void sealed_print(const json_t *sealed)
+{
+	int64_t checkpoints = 0, last = 0, keys = 0;
+
+	(void)number_of(sealed, "checkpoints", &checkpoints);
+	(void)number_of(sealed, "last", &last);
+	(void)number_of(sealed, "keys", &keys);
+	printf("signed: %" PRIi64 " checkpoints, the last is entry %" PRIi64 ", by key %s",
+	       checkpoints, last, text_of(sealed, "key"));
+	if (keys > 1)
+		printf(" (the key changed %" PRIi64 " times)", keys - 1);
+	putchar('\n');
+}
+
 static int report_print(const json_t *report)
 {
 	const json_t *broken = json_object_get(report, "broken");
@@ -25,8 +40,12 @@ static int report_print(const json_t *report)
 		printf("%" PRIi64 " entries before it are whole\n", entries);
 		return EXIT_FAILED;
 	}
+	const json_t *sealed = json_object_get(report, "sealed");
+
 	printf("whole: %" PRIi64 " entries, %" PRIi64 " generations\nhead: %s\n", entries,
 	       generations, text_of(report, "head"));
+	if (json_is_object(sealed))
+		sealed_print(sealed);
 	return EXIT_OK;
 }
 
