@@ -511,7 +511,8 @@ static unsigned int writer_drops(const struct writers *w, struct drop *ret_drops
 				      { "writes_without_room", w->n_without_room } };
 	unsigned int n = MIN(max, (unsigned int)ARRAY_SIZE(drops));
 
-	memcpy(ret_drops, drops, n * sizeof(*drops));
+	for (unsigned int i = 0; i < n; i++)
+		ret_drops[i] = drops[i];
 	return n;
 }
 
