@@ -14,9 +14,10 @@
 
 #define CONTROL_SOCKET              "/run/modelgov/control"
 #define CONTROL_INTERFACE           "org.modelgov.Governor"
-#define CONTROL_REQUEST_LIMIT_BYTES (64 * 1024) /* chosen: a hundred times the longest request */
+#define CONTROL_REQUEST_LIMIT_BYTES (64UL * 1024) /* chosen: a hundred times the longest request   \
+						   */
 #define CONTROL_MESSAGE_LIMIT_BYTES                                                                \
-	(4 * 1024 * 1024) /* chosen: a reply on a thousand models fits */
+	(4UL * 1024 * 1024) /* chosen: a reply on a thousand models fits */
 
 /*
  * Who asks, from the credentials that the kernel took when the peer connected. Operator: uid 0 and

