@@ -102,7 +102,6 @@ static bool place_find(void *context, uint32_t model, const char *path, struct p
 
 	if (n)
 		*ret_place = tree_place(&tree, n, &t->places);
-	tree_close(&tree);
 	findings_fini(&silent);
 	arena_fini(&scratch);
 	return n != NULL;

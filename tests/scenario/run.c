@@ -626,8 +626,8 @@ static char *drift_print(struct scene *s, const struct drift *d)
 {
 	return arena_printf(&s->arena, "%s %s %s -> %s %s %u times", model_print(s, d->model),
 			    knob_table[d->knob].file, value_print(s, d->written),
-			    value_print(s, d->found), d->is_left_alone ? "left alone after" : "put back",
-			    d->times);
+			    value_print(s, d->found),
+			    d->is_left_alone ? "left alone after" : "put back", d->times);
 }
 
 static int drifts_check(struct scene *s, struct fy_node *list, struct err *e)
@@ -648,9 +648,9 @@ static int drifts_check(struct scene *s, struct fy_node *list, struct err *e)
 			return node_fail(node, e, "drift %u is '%s', wanted '%s'", i + 1, got,
 					 wanted);
 	}
-	return i == s->plan.n_drifts ? 0
-				     : err_say(e, -EINVAL, "there are %u drifts, wanted %u",
-					       s->plan.n_drifts, i);
+	return i == s->plan.n_drifts
+		       ? 0
+		       : err_say(e, -EINVAL, "there are %u drifts, wanted %u", s->plan.n_drifts, i);
 }
 
 /* ---- one tick ---------------------------------------------------------------------------- */

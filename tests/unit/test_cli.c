@@ -140,6 +140,8 @@ static const char status_json[] =
 	"  \"targets\":[]}],"
 	"\"health\":[{\"part\":\"PSI\",\"is_ok\":false,\"detail\":\"boot with psi=1\"},"
 	" {\"part\":\"run queue (BPF)\",\"is_ok\":true,\"detail\":\"\"}],"
+	"\"drifts\":[{\"model\":\"ocr\",\"left_alone\":true,\"sentence\":\"cpu.weight of ocr was "
+	"changed.\"}],"
 	"\"drops\":[{\"cause\":\"no slot\",\"count\":12},{\"cause\":\"never\",\"count\":0}],"
 	"\"journal\":{\"rows_written\":412,\"rows_lost\":3,\"backlog\":0,\"problem\":\"disk is "
 	"full\"},"
@@ -510,6 +512,7 @@ Test(cli, status_shows_all_that_the_daemon_tells)
 		"4 values",
 		"0.12% of one CPU, 9MiB memory",
 		"DEGRADED  PSI: boot with psi=1",
+		"drift     cpu.weight of ocr was changed.",
 		"12 no slot",
 		"9.1ms/5ms",
 		"-82%",

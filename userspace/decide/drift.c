@@ -81,7 +81,8 @@ static uint64_t wish_digest(const struct turn *t, const struct target *target, u
 
 	if (knob != KNOB_CPU_WEIGHT)
 		return mix(m->values[knob]);
-	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) + m->cpu_reserved_millicpu) +
+	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) +
+		   m->cpu_reserved_millicpu) +
 	       mix(m->cpu_floor_permyriad);
 }
 
@@ -152,14 +153,22 @@ static void keys_age(struct turn *t)
 
 /* ---- what is noticed --------------------------------------------------------------------- */
 
+/* systemd 252 keeps whole percent of a CPU and rounds a quota to that at each daemon-reload. */
+static bool is_rounded(unsigned int knob, uint64_t a, uint64_t b)
+{
+	return knob == KNOB_CPU_MAX && a != VALUE_MAX && b != VALUE_MAX &&
+	       MAX(a, b) - MIN(a, b) < CPU_PERIOD_USEC / 100;
+}
+
 /* A file that is gone was not changed, and what the manifest does not mention is anybody's. */
 bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob)
 {
-	bool is_ours = knob == KNOB_CPU_WEIGHT ||
-		       t->policy->models[target->model].values[knob] != MISSING;
+	uint64_t value = target->values[knob], written = target->written[knob];
+	bool is_ours =
+		knob == KNOB_CPU_WEIGHT || t->policy->models[target->model].values[knob] != MISSING;
 
-	return is_ours && !t->now->is_busy && target->written[knob] != MISSING &&
-	       target->values[knob] != MISSING && target->values[knob] != target->written[knob];
+	return is_ours && !t->now->is_busy && written != MISSING && value != MISSING &&
+	       value != written && !is_rounded(knob, value, written);
 }
 
 static struct writer writer_find(const struct observation *now, uint64_t cgroup_id,

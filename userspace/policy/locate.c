@@ -17,8 +17,6 @@ void locations_init(struct locations *l, const struct policy_source *source)
 
 static void file_close(struct locations *l)
 {
-	if (l->open && l->tree.root)
-		tree_close(&l->tree);
 	l->tree = (struct tree){ 0 };
 	free(TAKE_PTR(l->bytes));
 	findings_fini(&l->silent);

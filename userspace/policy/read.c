@@ -396,10 +396,8 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 	int result = text_open(&r, s);
 
 	host_defaults(ret_host);
-	if (result == 0) {
+	if (result == 0)
 		result = host_tree_read(room, &r.tree, ret_host);
-		tree_close(&r.tree);
-	}
 	return result == -ENOMEM ? result : 0;
 }
 
@@ -407,7 +405,6 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 
 void template_close(struct template *t)
 {
-	tree_close(&t->tree);
 	free(TAKE_PTR(t->text));
 }
 
@@ -529,9 +526,7 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */
 	if (!ret_model->file)
 		return -ENOMEM;
-	if (result == 0) {
+	if (result == 0)
 		result = model_tree_read(room, &r.tree, name, ret_model, ret_origins);
-		tree_close(&r.tree);
-	}
 	return result == -ENOMEM ? result : 0;
 }

@@ -25,9 +25,7 @@ struct node {
 	struct node *key;   /* in a group: the value's key, itself a NODE_VALUE */
 	struct node *first; /* of a list or group */
 	struct node *next;  /* in the same list or group */
-	const void *origin; /* tree.c's own; NULL: quick.c read it, or it stands in no file */
-	const char *at;     /* quick.c's: where it begins in the text, its line; else NULL, 0 */
-	int line;
+	int line, column, width; /* of its text, from 1; line 0: it stands in no file */
 	const struct tree
 		*home; /* whose text it stands in; NULL: that of the tree it is found in */
 };
@@ -38,28 +36,23 @@ struct tree {
 	struct arena *arena;
 	char *buffer; /* where values are decoded, buffer_bytes long */
 	size_t buffer_bytes;
-	const struct node *last_key;         /* that was built, while it is built */
-	bool has_alias, has_tag;             /* each is said once: one comes with many */
-	void *diagnosis, *parser, *document; /* tree.c's own */
+	unsigned int n_nodes;
+	bool has_alias, has_tag, has_anchor; /* each is said once: one comes with many */
+	void *diagnosis, *parser;            /* tree.c's own */
 	const char
 		*via; /* ends what is said of inherited nodes: "; ocr inherits it (ocr.yaml:6)" */
 };
 
 /*
- * 0 and a tree to be closed; -EINVAL when findings were made and there is nothing to judge;
- * -ENOMEM. A tree may also come with findings, such as a duplicate key. Nodes live in the arena,
- * until tree_close(), and point to ret_tree: it must stay where it is as long.
+ * 0 and a tree; -EINVAL when findings were made and there is nothing to judge;
+ * -ENOMEM. A tree may also come with findings, such as a duplicate key. Nodes live in the arena
+ * and point to ret_tree: it must stay where it is as long.
  */
 int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree);
 
-/* The same by the library alone, as it is for whatever quick.c does not know. */
-int tree_parse(struct source *s, struct arena *arena, struct tree *ret_tree);
-
-void tree_close(struct tree *t);
-
 /*
  * Gives t what base has and t has not: group by group, lists as a whole, and nothing of the names
- * in except (ended by NULL) at the top. Base stays open as long as t. place: where t names base,
+ * in except (ended by NULL) at the top. Base must live as long as t. place: where t names base,
  * said in what is found in its inherited nodes. -ENOMEM.
  */
 int tree_inherit(struct tree *t, const struct tree *base, const char *const *except,

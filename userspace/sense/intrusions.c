@@ -65,10 +65,9 @@ static const struct write_seen *write_find(const struct writers *w, const struct
 					   unsigned int knob)
 {
 	const struct write_seen *seen = writers_find(w, p->dir_fd, knob_table[knob].file);
-	const struct write_seen *idle =
-		knob == KNOB_CPU_WEIGHT && p->now.knobs[knob] == 0 ?
-			writers_find(w, p->dir_fd, "cpu.idle") :
-			NULL;
+	const struct write_seen *idle = knob == KNOB_CPU_WEIGHT && p->now.knobs[knob] == 0
+						? writers_find(w, p->dir_fd, "cpu.idle")
+						: NULL;
 
 	return idle ? idle : seen;
 }
