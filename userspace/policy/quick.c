@@ -15,6 +15,7 @@ struct quick {
 	const char *at, *end; /* the text ends with a NUL */
 	char *free;           /* in the tree's buffer */
 	int line;
+	int indent; /* of the block that a { } or [ ] stands in: its further lines are deeper */
 	unsigned int n_nodes;
 };
 
@@ -116,17 +117,47 @@ static struct node *text_new(struct quick *q, const char *at, const char *text, 
 	return n;
 }
 
+static struct node *quoted_read(struct quick *q)
+{
+	const char *start = q->at, quote = *start, *at = start + 1;
+
+	for (; *at != quote; at++)
+		if (at == q->end || *at == '\n' || *at == '\\')
+			return NULL;
+	if (at[1] == quote)
+		return NULL;
+	q->at = at + 1;
+	return text_new(q, start, start + 1, (size_t)(at - start - 1));
+}
+
+static bool is_key_end(const struct quick *q, const char *at)
+{
+	return *at == ':' && (at[1] == ' ' || at[1] == '\n' || at + 1 == q->end);
+}
+
+static struct node *quoted_key_read(struct quick *q)
+{
+	const char *start = q->at;
+	struct node *key = quoted_read(q);
+
+	if (!key || !is_key_end(q, q->at) || q->at - start > MAX_KEY || !is_word(*key->text))
+		return NULL;
+	q->at++;
+	return key;
+}
+
 /* "units" of "units: [...]", and q->at behind the colon; NULL: no plain key stands here. */
 static struct node *key_read(struct quick *q)
 {
 	const char *start = q->at, *at = start;
 
+	if (*at == '\'' || *at == '"')
+		return quoted_key_read(q);
 	if (!is_word(*at))
 		return NULL;
 	while (is_word(*at) || *at == '.' || *at == '/' || *at == '-')
 		at++;
-	if (*at != ':' || (at[1] != ' ' && at[1] != '\n' && at + 1 != q->end) ||
-	    at - start > MAX_KEY)
+	if (!is_key_end(q, at) || at - start > MAX_KEY)
 		return NULL;
 	q->at = at + 1;
 	return text_new(q, start, start, (size_t)(at - start));
@@ -140,20 +171,7 @@ static bool group_has(const struct node *group, const struct node *key)
 	return false;
 }
 
-/* ---- values on one line -------------------------------------------------------------------- */
-
-static struct node *quoted_read(struct quick *q)
-{
-	const char *start = q->at, quote = *start, *at = start + 1;
-
-	for (; *at != quote; at++)
-		if (at == q->end || *at == '\n' || *at == '\\')
-			return NULL;
-	if (at[1] == quote)
-		return NULL;
-	q->at = at + 1;
-	return text_new(q, start, start + 1, (size_t)(at - start - 1));
-}
+/* ---- values ---------------------------------------------------------------------------------- */
 
 /* A colon inside of a word is one of its characters. */
 static bool is_plain(const char *at, bool is_in_flow)
@@ -181,6 +199,21 @@ static struct node *plain_read(struct quick *q, bool is_in_flow)
 	return text_new(q, start, start, (size_t)(last - start));
 }
 
+/* Also over the end of a line, when the next one goes on; else what follows is not understood. */
+static void flow_blanks_skip(struct quick *q)
+{
+	blanks_skip(q);
+	while (*q->at == '\n' && q->at < q->end) {
+		const char *start = q->at + 1;
+
+		q->at = start;
+		q->line++;
+		blanks_skip(q);
+		if (q->at - start <= q->indent)
+			q->at = q->end; /* not a comma, not a bracket: given up */
+	}
+}
+
 static struct node *flow_read(struct quick *q, unsigned int depth);
 
 /* q->at is behind the bracket or a comma. */
@@ -188,7 +221,7 @@ static struct node *flow_item_read(struct quick *q, struct node *collection, uns
 {
 	struct node *key = NULL, *n;
 
-	blanks_skip(q);
+	flow_blanks_skip(q);
 	if (collection->kind == NODE_GROUP) {
 		key = key_read(q);
 		if (!key || *q->at != ' ' || group_has(collection, key))
@@ -210,19 +243,19 @@ static struct node *collection_read(struct quick *q, unsigned int depth)
 	if (!collection)
 		return NULL;
 	end = &collection->first;
-	blanks_skip(q);
+	flow_blanks_skip(q);
 	while (*q->at != closing) {
 		*end = flow_item_read(q, collection, depth + 1);
 		if (!*end)
 			return NULL;
 		end = &(*end)->next;
-		blanks_skip(q);
+		flow_blanks_skip(q);
 		if (*q->at == closing)
 			break;
 		if (*q->at != ',')
 			return NULL;
 		q->at++;
-		blanks_skip(q);
+		flow_blanks_skip(q);
 		if (*q->at == closing) /* a comma at the end */
 			return NULL;
 	}
@@ -267,6 +300,7 @@ static struct node *member_read(struct quick *q, int indent, unsigned int depth)
 	const char *behind = q->at;
 
 	blanks_skip(q);
+	q->indent = indent;
 	if (!is_at_end(q))
 		return inline_read(q, depth);
 	line_skip(q);
@@ -327,6 +361,7 @@ static struct node *item_read(struct quick *q, int indent, unsigned int depth)
 		return group_read(q, indent + (int)(q->at - start), depth);
 	}
 	*q = before;
+	q->indent = indent;
 	struct node *n = inline_read(q, depth);
 
 	return n && (n->kind == NODE_VALUE || n->first) ? n : NULL;
