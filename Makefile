@@ -19,8 +19,8 @@ V       ?= 0
 PACKAGES_BUILD := gcc make clang pkg-config bpftool libbpf-dev libelf-dev zlib1g-dev \
 	libcgroup-dev libsystemd-dev libfyaml-dev libjansson-dev libsqlite3-dev libsodium-dev scdoc
 PACKAGES_TEST := libcriterion-dev qemu-system-x86 qemu-system-common busybox-static cpio \
-	linux-image-cloud-amd64 systemd dbus kmod util-linux procps iproute2 libclang-rt-14-dev valgrind shellcheck \
-	clang-format clang-tidy cppcheck binutils python3-minimal \
+	linux-image-cloud-amd64 systemd dbus podman crun kmod util-linux procps iproute2 libclang-rt-14-dev \
+	valgrind shellcheck clang-format clang-tidy cppcheck binutils python3 \
 	python3-jsonschema python3-yaml
 PACKAGES_DEMO := libtesseract-dev tesseract-ocr-eng libleptonica-dev libpocketsphinx-dev \
 	pocketsphinx-en-us espeak-ng sox imagemagick fonts-dejavu-core gnuplot-nox librsvg2-bin \

@@ -34,6 +34,18 @@ struct model_state {
 	struct retry retries[N_KNOBS];
 };
 
+#define DRIFT_KEYS      1024 /* chosen: every knob of 128 cgroups; more are not put back meanwhile */
+#define DRIFT_TIMES_MAX 8    /* the largest drift.times */
+
+/* A key that others changed lately. */
+struct drift_key {
+	struct drift drift;                /* as last seen */
+	uint64_t wish;                     /* digest of what the policy says of the key */
+	uint64_t left_ns;                  /* since when it is left alone; 0: it is not */
+	uint64_t backs_ns[DRIFT_TIMES_MAX]; /* when it was put back, oldest first */
+	uint32_t n_backs;
+};
+
 /* What decide remembers of the host, of fixed size per model; zero before the first tick. */
 struct state {
 	uint32_t n_models;
@@ -43,6 +55,8 @@ struct state {
 	enum model_class settle_class; /* ...by models of this class and less urgent ones */
 	uint64_t give_pause_ns;        /* until the next level may be given back */
 	uint64_t cpus;                 /* online, when last measured; 0: never */
+	uint32_t n_drifts;
+	struct drift_key *drifts; /* room for DRIFT_KEYS, ordered by cgroup_id, then knob */
 	struct desk *desks; /* scratch of one decide(); nothing in it outlives the call */
 };
 
@@ -65,6 +79,10 @@ void plan_fini(struct plan *p);
  */
 void decide(const struct policy *policy, const struct observation *now, struct state *state,
 	    struct plan *ret_plan);
+
+/* Does the key show what the last decide() wanted of it? false for what nobody wants. */
+bool key_is_in_force(const struct policy *policy, const struct state *state,
+		     const struct target *target, enum knob knob);
 
 /* The parameters of the law: name, unit, value, range, source, effect; for docs and explain. */
 struct parameter {

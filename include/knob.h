@@ -23,6 +23,7 @@ const char *indicator_name(enum indicator i);
 const char *reason_name(enum reason r);
 const char *reason_meaning(enum reason r);
 const char *outcome_name(enum outcome_kind o);
+const char *writer_name(enum writer_kind w);
 
 /* The knob whose file is called so, or -ENOENT. */
 int knob_find(const char *file, enum knob *ret_knob);

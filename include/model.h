@@ -98,13 +98,38 @@ enum knob {
 	X(EXHAUSTED, "exhausted", "weights are at their end; more needs caps or another host")    \
 	X(SENSOR_GAP, "sensor_gap", "measurements are missing: hold")                             \
 	X(SENSOR_LOST, "sensor_lost", "measurements missing for long: back to feed-forward")      \
-	X(BUSY, "busy", "the last plan is still being carried out")
+	X(BUSY, "busy", "the last plan is still being carried out")                               \
+	X(DRIFT, "drift", "somebody changed a value that modelgov had set: put back")             \
+	X(LEFT_ALONE, "left_alone", "somebody keeps changing the value: left alone")
 
 enum reason {
 #define X(tag, name, meaning) REASON_##tag,
 	REASONS(X)
 #undef X
 	N_REASONS,
+};
+
+/* ---- writers --------------------------------------------------------------------------------- */
+
+/* Who changed a value that modelgov had set, as far as it can be told. X(tag, name, meaning) */
+#define WRITERS(X)                                                                                \
+	X(UNKNOWN, "unknown", "nobody was seen writing")                                          \
+	X(RELOAD, "reload", "systemd, which set its own values anew at a daemon-reload")          \
+	X(PROPERTY, "property", "systemd, because somebody set a property of the unit")           \
+	X(DIRECT, "direct", "a process that wrote into the cgroup's file")                        \
+	X(RUNTIME, "runtime", "a container runtime, by itself or through systemd")
+
+enum writer_kind {
+#define X(tag, name, meaning) WRITER_##tag,
+	WRITERS(X)
+#undef X
+	N_WRITERS,
+};
+
+struct writer {
+	enum writer_kind kind;
+	uint32_t pid;  /* 0: not known */
+	char comm[16]; /* its name (TASK_COMM_LEN); "" when it was gone before it could be asked */
 };
 
 /* ---- observation ----------------------------------------------------------------------------- */
@@ -129,6 +154,15 @@ struct target {
 	const char *path;   /* below the cgroup2 mount, with leading slash */
 	const char *unit;   /* systemd unit, "" when none */
 	uint64_t values[N_KNOBS]; /* as the kernel shows them now; MISSING where there is no file */
+	/* as modelgov wrote and read them back, or found them as wanted; MISSING: neither */
+	uint64_t written[N_KNOBS];
+};
+
+/* Who wrote a key last whose value is not what modelgov wrote. While is_busy that may be modelgov. */
+struct intrusion {
+	uint64_t cgroup_id;
+	enum knob knob;
+	struct writer writer;
 };
 
 /* One objective of one model over its window, in the unit of its indicator. */
@@ -180,6 +214,8 @@ struct observation {
 	struct model_reading *models; /* by index of policy->models */
 	uint32_t n_targets;
 	struct target *targets;       /* ordered by model, then cgroup_id */
+	uint32_t n_intrusions;
+	struct intrusion *intrusions; /* ordered by cgroup_id, then knob */
 };
 
 /* ---- plan ------------------------------------------------------------------------------------ */
@@ -204,6 +240,23 @@ struct action {
 	uint64_t expected;    /* what was observed; act compares before it writes */
 	enum reason reason;
 	struct evidence why;
+	uint64_t written;     /* for a drift: what modelgov had set; MISSING otherwise */
+	uint32_t times;       /* for a drift: put back so often lately, with this time */
+	struct writer writer; /* for a drift: who changed it */
+};
+
+/* A key that others changed lately, or keep changing. */
+struct drift {
+	uint64_t cgroup_id;
+	uint32_t model;
+	enum knob knob;
+	uint64_t written, found, wanted; /* by modelgov, when last seen changed, now */
+	uint64_t found_ns;               /* taken_ns of that observation */
+	struct writer writer;
+	uint32_t times;     /* put back within the window (drift.window) */
+	bool is_now;        /* the kernel does not show what modelgov wrote */
+	bool is_news;       /* put back by this plan, or left alone since this plan */
+	bool is_left_alone; /* too often: modelgov does not touch it */
 };
 
 /* What decide concluded for each model, also when it does nothing: "why was nothing done?" */
@@ -221,6 +274,8 @@ struct plan {
 	uint32_t n_actions, max_actions;
 	struct action *actions;   /* ordered by model, target, knob */
 	bool is_cut;              /* more was wanted than fits; the rest follows next tick */
+	uint32_t n_drifts;
+	struct drift *drifts;     /* ordered by cgroup_id, then knob */
 };
 
 /* ---- outcome --------------------------------------------------------------------------------- */

@@ -29,7 +29,10 @@ void journal_limit(struct journal *j, uint64_t retention_ns, uint64_t limit_byte
 int journal_fd(const struct journal *j); /* readable: call journal_dispatch() */
 void journal_dispatch(struct journal *j);
 
-/* Each copies what it needs and returns at once; failures are in journal_status(). */
+/*
+ * Each copies what it needs and returns at once; failures are in journal_status(). kind: at most 31 bytes,
+ * none of "tick", "outcomes", "policy", "change", "generation", "trimmed", which are the record's own.
+ */
 void journal_event(struct journal *j, uint64_t wall_ns, const char *kind, json_t *take_details);
 void journal_policy(struct journal *j, uint64_t wall_ns, const struct policy *p);
 void journal_tick(struct journal *j, const struct policy *p, const struct observation *now,
@@ -70,8 +73,9 @@ int journal_read_actions(const char *directory, const char *model, unsigned int 
 typedef void journal_answer(json_t *take_answer, const char *problem, void *userdata);
 
 /*
- * Keeps a change's document; without "id" it is a new one. step and details ("who", "why", ...) are
- * the chain entry of kind "change". Answers {"id"}.
+ * Keeps a change's document; without "id" it is a new one. It has "state" and "digest"; without
+ * "canonical" the bytes that are there stay. step and details ("who", "why", ...) are the chain entry of
+ * kind "change": {"change", "step", "state", "digest", "document" (its SHA-256), "details"}. Answers {"id"}.
  */
 void journal_keep_change(struct journal *j, json_t *take_change, const char *step,
 			 json_t *take_details, journal_answer *answer, void *userdata);
@@ -79,20 +83,28 @@ void journal_keep_change(struct journal *j, json_t *take_change, const char *ste
 /*
  * A new generation, in force from its commit on. generation: {"digest", "canonical", "author", "reason",
  * "ticket", "equals" (number it returns to, or null), "facts", "gates"}; the store adds "number", "parent",
- * "made_ns", "change". The change's document gets "generation". Answers {"number", "id"}.
+ * "made_ns", "change". The change's document gets "generation". Its one chain entry has kind "generation",
+ * step "generation" and, beside what a change's has, "generation" without canonical. Answers {"number",
+ * "id"}.
  */
 void journal_keep_generation(struct journal *j, json_t *take_generation, json_t *take_change,
 			     json_t *take_details, journal_answer *answer, void *userdata);
 
-/* What the record can be asked. X(tag, name, parameters and answer) */
+/*
+ * What the record can be asked; every parameter may be absent. ENTRIES and TICKS answer a page, at most 1000
+ * and about 2 MiB: ask again after the last seq until the page is empty. X(tag, name, parameters and answer)
+ */
 #define QUESTIONS(X)                                                                               \
 	X(HISTORY, "history", "{limit}: generations without canonical, newest first")              \
 	X(GENERATION, "generation", "{number}: the whole one; 0: the one in force, {} when none")  \
 	X(CHANGES, "changes", "{limit, is_open}: documents without canonical, newest first")       \
 	X(CHANGE, "change", "{id}: {document, entries}: with canonical, and every chain entry of it") \
-	X(ENTRIES, "entries", "{from_ns, to_ns, after, limit}: chain entries by seq, with hash")   \
-	X(TICKS, "ticks", "{from_ns, to_ns, after, limit}: {seq, digest, observation} in order")   \
-	X(CHECKS, "checks", "{model, limit}: results of `verify`, newest first")                    \
+	X(ENTRIES, "entries", "{from_ns, to_ns, after, limit, kind}: {seq, wall_ns, run, tick, kind, "  \
+			      "body, hash} by seq")                                                \
+	X(TICKS, "ticks", "{from_ns, to_ns, after, limit}: {seq, run, tick, wall_ns, digest, "         \
+			  "observation} by seq")                                                   \
+	X(CHECKS, "checks", "{model, limit}: bodies of entries of kind \"check\" with seq and wall_ns, "  \
+			    "newest first")                                                        \
 	X(CHAIN, "chain", "{}: {entries, generations, head, broken}: verifies all; broken is null or "  \
 			  "{table, seq, what} of the first that is wrong")
 
@@ -121,6 +133,9 @@ char *explain_action(const struct policy *p, const struct action *a);
 
 /* Why the model got what it got this tick, also when nothing was done; caller frees. */
 char *explain_verdict(const struct policy *p, uint32_t model, const struct verdict *v);
+
+/* Who changed a value that modelgov had set, and what became of it; caller frees. */
+char *explain_drift(const struct policy *p, const struct drift *d);
 
 /* ---- forms ----------------------------------------------------------------------------------- */
 

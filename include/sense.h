@@ -85,7 +85,24 @@ struct breach {
 /* Takes the breaches that arrived; how many were written to ret_breaches. */
 unsigned int sense_breaches(struct sense *s, struct breach *ret_breaches, unsigned int max);
 
-/* What is measured and what is not. */
+/* ---- values that others change ---------------------------------------------------------------- */
+
+/*
+ * What act wrote and read back, or was as wanted already; MISSING: modelgov claims nothing of that key any more. Observations
+ * show it (target.written), and who changed it since (intrusions): on hosts where fanotify tells.
+ */
+void sense_note_written(struct sense *s, uint64_t cgroup_id, enum knob knob, uint64_t value);
+void sense_forget_written(struct sense *s); /* all of it: everything was put back */
+
+/* systemd's signal Reloading: what it writes then, it writes because of that. */
+void sense_note_reload(struct sense *s, bool is_reloading);
+
+/* Readable when somebody wrote into a governed cgroup: name him while he lives. -1: cannot be seen. */
+int sense_writes_fd(const struct sense *s);
+void sense_writes_read(struct sense *s);
+
+/* ---- what is measured and what is not --------------------------------------------------------- */
+
 struct health {
 	const char *part; /* "run queue (BPF)", "PSI", "cpu controller", ... */
 	bool is_ok;

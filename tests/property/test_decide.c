@@ -91,6 +91,8 @@ static void target_add(struct world *w, uint32_t model, enum driver driver)
 			      .unit = "" };
 	for (unsigned int k = 0; k < N_KNOBS; k++)
 		t->values[k] = chance(w, 5) ? MISSING : chance(w, 10) ? VALUE_MAX : 100;
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		t->written[k] = MISSING;
 }
 
 static struct world *world_new(uint64_t seed)
@@ -193,6 +195,7 @@ static void plan_apply(struct world *w)
 		cr_assert_lt(a->target, w->now.n_targets);
 		cr_assert_eq(w->targets[a->target].cgroup_id, a->cgroup_id);
 		w->targets[a->target].values[a->knob] = a->value;
+		w->targets[a->target].written[a->knob] = a->value;
 	}
 }
 
@@ -250,6 +253,14 @@ static void plans_compare(const struct world *a, const struct world *b, bool has
 	cr_assert_eq(memcmp(a->plan.verdicts, b->plan.verdicts,
 			    sizeof(struct verdict) * a->policy.n_models),
 		     0, "verdicts differ, seed %" PRIu64 ", tick %" PRIu64, a->seed, a->now.tick);
+	cr_assert_eq(a->plan.n_drifts, b->plan.n_drifts, "seed %" PRIu64, a->seed);
+	cr_assert_eq(memcmp(a->plan.drifts, b->plan.drifts,
+			    sizeof(struct drift) * a->plan.n_drifts),
+		     0, "drifts differ, seed %" PRIu64 ", tick %" PRIu64, a->seed, a->now.tick);
+	cr_assert_eq(a->state.n_drifts, b->state.n_drifts, "seed %" PRIu64, a->seed);
+	cr_assert_eq(memcmp(a->state.drifts, b->state.drifts,
+			    sizeof(struct drift_key) * a->state.n_drifts),
+		     0, "keys differ, seed %" PRIu64 ", tick %" PRIu64, a->seed, a->now.tick);
 	cr_assert_eq(memcmp(a->state.models, b->state.models,
 			    sizeof(struct model_state) * a->policy.n_models),
 		     0, "states differ, seed %" PRIu64 ", tick %" PRIu64, a->seed, a->now.tick);
@@ -277,6 +288,25 @@ static void targets_shuffle(struct world *w)
 	}
 }
 
+/* Others write what they like into some cgroups. */
+static void strangers_write(struct world *w, unsigned int percent)
+{
+	for (uint32_t i = 0; i < w->now.n_targets; i++)
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			if (chance(w, percent))
+				w->targets[i].values[k] = chance(w, 10) ? MISSING : below(w, 1000);
+}
+
+/* The same strangers in both worlds, whatever the order of their targets. */
+static void strangers_copy(const struct world *from, struct world *to)
+{
+	for (uint32_t i = 0; i < to->now.n_targets; i++)
+		for (uint32_t j = 0; j < from->now.n_targets; j++)
+			if (to->targets[i].cgroup_id == from->targets[j].cgroup_id)
+				memcpy(to->targets[i].values, from->targets[j].values,
+				       sizeof(to->targets[i].values));
+}
+
 static void twins_run(uint64_t seed, bool is_shuffled, uint32_t max_actions)
 {
 	struct world *a = world_new(seed), *b = world_new(seed);
@@ -289,6 +319,9 @@ static void twins_run(uint64_t seed, bool is_shuffled, uint32_t max_actions)
 		memcpy(b->readings, a->readings, sizeof(a->readings));
 		if (is_shuffled)
 			targets_shuffle(b);
+		if (chance(a, 30))
+			strangers_write(a, 3);
+		strangers_copy(a, b);
 		world_decide(a);
 		world_decide(b);
 		plans_compare(a, b, !is_shuffled);
@@ -544,6 +577,106 @@ Test(decide_laws, one_claim_is_served_at_a_time_and_then_all_wait)
 	worlds_run(steps_check);
 }
 
+/* ---- drift ------------------------------------------------------------------------------- */
+
+#define BACKS_KEPT 3
+
+/* When each key was put back last, the oldest first; 0: not yet. */
+struct backs {
+	uint64_t ns[MAX_TARGETS][N_KNOBS][BACKS_KEPT];
+};
+
+static void backs_check(const struct world *w, struct backs *b)
+{
+	for (uint32_t i = 0; i < w->plan.n_actions; i++) {
+		const struct action *a = &w->plan.actions[i];
+		uint64_t *ns = b->ns[a->target][a->knob];
+
+		if (a->reason != REASON_DRIFT)
+			continue;
+		cr_assert(ns[0] == 0 || w->now.taken_ns - ns[0] >= SEC(600),
+			  "a fourth time within ten minutes, seed %" PRIu64 ", tick %" PRIu64,
+			  w->seed, w->now.tick);
+		cr_assert(a->times >= 1 && a->times <= BACKS_KEPT);
+		cr_assert_neq(a->written, a->expected);
+		memmove(ns, ns + 1, sizeof(*ns) * (BACKS_KEPT - 1));
+		ns[BACKS_KEPT - 1] = w->now.taken_ns;
+	}
+}
+
+/* Policy, plan and time go on as they like: a reload or a pause is no new beginning. */
+static void state_reload(struct world *w)
+{
+	struct state new_state;
+
+	cr_assert_eq(state_init(&new_state, w->policy.n_models), 0);
+	state_carry(&w->state, &w->policy, &w->policy, &new_state);
+	state_fini(&w->state);
+	w->state = new_state;
+}
+
+Test(decide_laws, no_key_is_put_back_four_times_within_ten_minutes)
+{
+	uint64_t n_backs = 0, n_left = 0;
+
+	for (uint64_t seed = 1; seed <= WORLDS / 5; seed++) {
+		struct world *w = world_new(seed);
+		struct backs backs = { 0 };
+		unsigned int room = w->plan.max_actions, percent = 1 + (unsigned int)seed % 60;
+
+		for (int tick = 0; tick < 5 * TICKS; tick++) {
+			readings_level(w, 50);
+			if (chance(w, 20))
+				readings_disturb(w);
+			strangers_write(w, percent);
+			w->now.taken_ns += chance(w, 20) ? SEC(below(w, 400)) : 0;
+			w->now.is_busy = chance(w, 10);
+			w->plan.max_actions = chance(w, 10) ? (unsigned int)below(w, 4) : room;
+			world_decide(w);
+			backs_check(w, &backs);
+			for (uint32_t i = 0; i < w->plan.n_drifts; i++) {
+				n_backs += w->plan.drifts[i].is_news;
+				n_left += w->plan.drifts[i].is_left_alone;
+			}
+			if (chance(w, 90))
+				plan_apply(w);
+			if (chance(w, 5))
+				state_reload(w);
+		}
+		world_free(w);
+	}
+	cr_assert_gt(n_backs, 1000);
+	cr_assert_gt(n_left, 1000);
+}
+
+static void left_alone_check(struct world *w)
+{
+	for (uint32_t i = 0; i < w->plan.n_actions; i++)
+		for (uint32_t j = 0; j < w->plan.n_drifts; j++)
+			cr_assert(!w->plan.drifts[j].is_left_alone ||
+					  w->plan.drifts[j].cgroup_id !=
+						  w->plan.actions[i].cgroup_id ||
+					  w->plan.drifts[j].knob != w->plan.actions[i].knob,
+				  "left alone and written, seed %" PRIu64, w->seed);
+}
+
+Test(decide_laws, what_is_left_alone_is_not_written)
+{
+	for (uint64_t seed = 1; seed <= WORLDS / 5; seed++) {
+		struct world *w = world_new(seed);
+
+		readings_level(w, 50);
+		for (int tick = 0; tick < TICKS; tick++) {
+			readings_disturb(w);
+			strangers_write(w, 20);
+			world_decide(w);
+			left_alone_check(w);
+			plan_apply(w);
+		}
+		world_free(w);
+	}
+}
+
 /* ---- missing and mad readings ------------------------------------------------------------ */
 
 Test(decide_laws, missing_readings_never_lead_to_a_step)
@@ -615,6 +748,8 @@ static void world_madden(struct world *w)
 		w->targets[i].model = (uint32_t)below(w, w->policy.n_models + 3);
 		for (unsigned int k = 0; k < N_KNOBS; k++)
 			w->targets[i].values[k] = mad(w);
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			w->targets[i].written[k] = chance(w, 50) ? mad(w) : MISSING;
 	}
 	w->now.host.cpus = mad(w);
 	w->policy.host.tick_ns = mad(w);
@@ -629,6 +764,7 @@ Test(decide_laws, no_input_is_too_mad_to_decide_on)
 			world_madden(w);
 			w->now.tick++;
 			w->now.span_ns = mad(w);
+			w->now.taken_ns = mad(w);
 			decide(&w->policy, &w->now, &w->state, &w->plan);
 			ranges_check(w, NULL);
 			for (uint32_t i = 0; i < w->policy.n_models; i++)

@@ -188,6 +188,8 @@ static void cgroup_add(struct scene *s, uint32_t model, enum driver driver)
 	t->values[KNOB_CPU_WEIGHT] = t->values[KNOB_IO_WEIGHT] = 100;
 	t->values[KNOB_CPU_MAX] = t->values[KNOB_PIDS_MAX] = VALUE_MAX;
 	t->values[KNOB_MEMORY_HIGH] = t->values[KNOB_MEMORY_MAX] = VALUE_MAX;
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		t->written[k] = MISSING;
 }
 
 /* Fresh cgroups in place of what the model had; targets stay ordered by model. */
@@ -319,6 +321,14 @@ static int models_take(struct scene *s, struct fy_node *mapping, struct err *e)
 	return 0;
 }
 
+/* The daemon puts everything back when it goes to observe mode. */
+static void written_forget(struct scene *s)
+{
+	for (uint32_t i = 0; i < s->now.n_targets; i++)
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			s->targets[i].written[k] = MISSING;
+}
+
 static int host_take(struct scene *s, uint32_t model, struct fy_node *key, struct fy_node *value,
 		     struct err *e)
 {
@@ -331,6 +341,8 @@ static int host_take(struct scene *s, uint32_t model, struct fy_node *key, struc
 		return node_value(s, value, &s->policy.host.tick_ns, e);
 	if (strcmp(name, "mode") == 0) {
 		s->policy.host.mode = strcmp(text, "observe") == 0 ? MODE_OBSERVE : MODE_ENFORCE;
+		if (s->policy.host.mode == MODE_OBSERVE)
+			written_forget(s);
 		return 0;
 	}
 	if (strcmp(name, "room") == 0 && node_value(s, value, &actions, e) == 0) {
@@ -456,6 +468,13 @@ static int kernels_take(struct scene *s, uint32_t model, struct fy_node *key, st
 			struct err *e)
 {
 	return pairs_walk(s, model, value, kernel_take, e);
+}
+
+/* The policy changed: what is named gets another value. */
+static int manifests_take(struct scene *s, uint32_t model, struct fy_node *key,
+			  struct fy_node *value, struct err *e)
+{
+	return pairs_walk(s, model, value, manifest_take, e);
 }
 
 static int refused_take(struct scene *s, struct fy_node *list, struct err *e)
@@ -602,20 +621,72 @@ static int why_check(struct scene *s, uint32_t model, struct fy_node *key, struc
 			  evidence_print(s, &s->plan.verdicts[model].why), e);
 }
 
+/* "ocr cpu.weight 1455 -> 200 put back 2 times", "... left alone after 3 times" */
+static char *drift_print(struct scene *s, const struct drift *d)
+{
+	return arena_printf(&s->arena, "%s %s %s -> %s %s %u times", model_print(s, d->model),
+			    knob_table[d->knob].file, value_print(s, d->written),
+			    value_print(s, d->found), d->is_left_alone ? "left alone after" : "put back",
+			    d->times);
+}
+
+static int drifts_check(struct scene *s, struct fy_node *list, struct err *e)
+{
+	struct fy_node *node;
+	uint32_t i = 0;
+	void *at = NULL;
+
+	s->expectations++;
+	if (!fy_node_is_sequence(list))
+		return node_fail(list, e, "drifts are a list");
+	for (; (node = fy_node_sequence_iterate(list, &at)); i++) {
+		const char *wanted = node_text(s, node);
+		const char *got =
+			i < s->plan.n_drifts ? drift_print(s, &s->plan.drifts[i]) : "nothing";
+
+		if (strcmp(wanted, got) != 0)
+			return node_fail(node, e, "drift %u is '%s', wanted '%s'", i + 1, got,
+					 wanted);
+	}
+	return i == s->plan.n_drifts ? 0
+				     : err_say(e, -EINVAL, "there are %u drifts, wanted %u",
+					       s->plan.n_drifts, i);
+}
+
 /* ---- one tick ---------------------------------------------------------------------------- */
+
+/* What is as wanted without a write is modelgov's to keep all the same. */
+static void values_claim(struct scene *s)
+{
+	for (uint32_t i = 0; i < s->now.n_targets && !s->now.is_busy; i++) {
+		struct target *t = &s->targets[i];
+
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			if (t->written[k] == MISSING &&
+			    key_is_in_force(&s->policy, &s->state, t, (enum knob)k))
+				t->written[k] = t->values[k];
+	}
+}
 
 /* The kernel takes what was planned, memory in whole pages. */
 static void plan_apply(struct scene *s)
 {
+	if (s->policy.host.mode != MODE_OBSERVE)
+		values_claim(s);
 	for (uint32_t i = 0; i < s->plan.n_actions; i++) {
 		const struct action *a = &s->plan.actions[i];
 		uint64_t value = a->value;
 
-		if (s->refused & 1u << a->knob || s->policy.host.mode == MODE_OBSERVE)
+		if (s->policy.host.mode == MODE_OBSERVE)
 			continue;
+		if (s->refused & 1u << a->knob) {
+			s->targets[a->target].written[a->knob] = MISSING;
+			continue;
+		}
 		if (a->knob >= KNOB_MEMORY_MIN && a->knob <= KNOB_MEMORY_MAX && value != VALUE_MAX)
 			value -= value % 4096;
 		s->targets[a->target].values[a->knob] = value;
+		s->targets[a->target].written[a->knob] = value;
 	}
 }
 
@@ -628,7 +699,7 @@ static void tick_decide(struct scene *s)
 }
 
 struct step {
-	struct fy_node *plan, *cut, *verdicts, *levels, *policy_levels, *weights, *why;
+	struct fy_node *plan, *cut, *drifts, *verdicts, *levels, *policy_levels, *weights, *why;
 	uint64_t repeat;
 };
 
@@ -646,6 +717,8 @@ static int step_check(struct scene *s, const struct step *step, struct err *e)
 
 	if (r == 0 && step->cut)
 		r = cut_check(s, step->cut, e);
+	if (r == 0 && step->drifts)
+		r = drifts_check(s, step->drifts, e);
 	if (r == 0 && step->verdicts)
 		r = models_walk(s, step->verdicts, verdict_check, e);
 	if (r == 0 && step->levels)
@@ -686,12 +759,16 @@ static int step_take(struct scene *s, struct fy_node *mapping, struct step *ret_
 			r = models_walk(s, value, cgroups_set, e);
 		else if (strcmp(name, "kernel") == 0)
 			r = models_walk(s, value, kernels_take, e);
+		else if (strcmp(name, "manifests") == 0)
+			r = models_walk(s, value, manifests_take, e);
 		else if (strcmp(name, "refused") == 0)
 			r = refused_take(s, value, e);
 		else if (strcmp(name, "plan") == 0)
 			ret_step->plan = value;
 		else if (strcmp(name, "cut") == 0)
 			ret_step->cut = value;
+		else if (strcmp(name, "drifts") == 0)
+			ret_step->drifts = value;
 		else if (strcmp(name, "verdicts") == 0)
 			ret_step->verdicts = value;
 		else if (strcmp(name, "levels") == 0)

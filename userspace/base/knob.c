@@ -38,6 +38,11 @@ static const char *const outcome_names[] = {
 	OUTCOMES(X)
 #undef X
 };
+static const char *const writer_names[] = {
+#define X(tag, name, meaning) [WRITER_##tag] = name,
+	WRITERS(X)
+#undef X
+};
 
 const char *class_name(enum model_class c)
 {
@@ -62,6 +67,11 @@ const char *reason_meaning(enum reason r)
 const char *outcome_name(enum outcome_kind o)
 {
 	return o < N_OUTCOMES ? outcome_names[o] : "?";
+}
+
+const char *writer_name(enum writer_kind w)
+{
+	return w < N_WRITERS ? writer_names[w] : "?";
 }
 
 int knob_find(const char *file, enum knob *ret_knob)

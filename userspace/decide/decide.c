@@ -16,6 +16,7 @@ static void turn_begin(struct turn *t)
 	t->plan->tick = now->tick;
 	t->plan->n_models = t->n;
 	t->plan->n_actions = 0;
+	t->plan->n_drifts = 0;
 	t->plan->is_cut = false;
 	memset(t->plan->verdicts, 0, sizeof(*t->plan->verdicts) * t->n);
 	memset(t->desks, 0, sizeof(*t->desks) * t->n);
@@ -78,7 +79,11 @@ static void turn_conclude(struct turn *t)
 		s->weight = d->weight;
 		if (v->reason != REASON_NONE)
 			continue;
-		if (s->offset < 0) {
+		if (d->left_alone) {
+			v->reason = REASON_LEFT_ALONE;
+		} else if (d->drifted) {
+			v->reason = REASON_DRIFT;
+		} else if (s->offset < 0) {
 			v->reason = REASON_DONOR;
 			v->why = s->moved_why;
 		} else if (d->is_floored) {
@@ -109,11 +114,13 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 	assert(state->n_models == t.n && now->n_models == t.n && ret_plan->n_models >= t.n);
 	assert(t.n <= POLICY_MAX_MODELS);
 	turn_begin(&t);
+	turn_watch(&t);
 	turn_promise(&t);
 	turn_balance(&t);
 	turn_assess(&t);
 	if (now->is_busy) { /* no step while the last one is under way */
 		turn_wait(&t);
+		turn_put_back(&t);
 		return;
 	}
 	if (now->span_ns > 0) { /* differences and windows need two readings */
@@ -126,4 +133,5 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 	turn_compare(&t);
 	turn_conclude(&t);
 	turn_propose(&t);
+	turn_put_back(&t);
 }

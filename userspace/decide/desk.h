@@ -44,6 +44,7 @@ struct desk {
 	bool is_floored;               /* the weight is above the level's to keep the floor */
 	uint64_t differences[N_KNOBS]; /* digest of what is wanted and not in force; 0: nothing */
 	uint32_t due;                  /* bit per knob whose differences are planned in this tick */
+	uint32_t drifted, left_alone;  /* bit per knob that others changed in some cgroup */
 };
 
 /* A consistent set of weights: every model has its level's weight or, where more, its share of
@@ -83,9 +84,28 @@ bool balance_is_floored(const struct desk *d, int32_t level, const struct balanc
 void turn_level(struct turn *t); /* base, offset and lift -> level */
 void turn_feed_back(struct turn *t);
 
+/* drift.c */
+void turn_watch(struct turn *t); /* what others changed, and whether that is too often */
+bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob);
+/* NULL for a key that nobody changed lately, and for one that found no room. */
+struct drift_key *drift_find(const struct turn *t, const struct target *target, unsigned int knob);
+void turn_put_back(struct turn *t); /* what the plan puts back counts; the list for people */
+
 /* propose.c */
+uint64_t wanted_value(const struct turn *t, const struct target *target, unsigned int knob);
+uint32_t knobs_of(const struct turn *t, const struct target *target);
 void turn_compare(struct turn *t); /* what is wanted and not in force, per model and knob */
 void turn_propose(struct turn *t); /* the actions */
+
+/* splitmix64's finalizer: a wish is told from another one by 64 bits. */
+static inline uint64_t mix(uint64_t x)
+{
+	x ^= x >> 30;
+	x *= 0xbf58476d1ce4e5b9ULL;
+	x ^= x >> 27;
+	x *= 0x94d049bb133111ebULL;
+	return x ^ x >> 31;
+}
 
 static inline int32_t clamp(int32_t value, int32_t low, int32_t high)
 {

@@ -126,7 +126,11 @@ enum standing {
 /* Weights that are not in force say nothing about the next step: stepping on would wind up. */
 static enum standing weight_standing(const struct turn *t, uint32_t model)
 {
-	if (t->desks[model].is_in_force)
+	const struct desk *d = &t->desks[model];
+
+	if (d->left_alone & 1u << KNOB_CPU_WEIGHT)
+		return STANDING_STUCK;
+	if (d->is_in_force)
 		return STANDING_READY;
 	return t->state->models[model].retries[KNOB_CPU_WEIGHT].failures > 0 ? STANDING_STUCK
 									     : STANDING_PENDING;

@@ -76,7 +76,16 @@
 	  "a value that is still not in force is planned again after so long, then twice, ...",    \
 	  "chosen: longer than one slow D-Bus call, shorter than an operator's patience")          \
 	X(RETRY_MAX_TICKS, "retry.max", "ticks", 320, 60, 3600, "the longest such pause",          \
-	  "chosen: retry.ticks doubled six times; one line in the journal every five minutes")
+	  "chosen: retry.ticks doubled six times; one line in the journal every five minutes")     \
+	X(DRIFT_TIMES, "drift.times", "times", 3, 1, 8,                                            \
+	  "a value that others changed is put back so often within drift.window, then left alone", \
+	  "chosen: once may be an accident, twice an habit; who comes a fourth time means it")     \
+	X(DRIFT_WINDOW_S, "drift.window", "s", 600, 60, 3600,                                      \
+	  "a put-back that is older does not count any more",                                      \
+	  "chosen: longer than a round of kubelet (one minute) or of configuration management")    \
+	X(DRIFT_LEFT_S, "drift.left", "s", 3600, 600, 86400,                                       \
+	  "so long a key is left alone, unless what the manifest says of it changes",              \
+	  "chosen: a fight costs three writes an hour at most, and nobody has to clear anything")
 
 enum law {
 #define X(tag, name, unit, value, minimum, maximum, effect, source) LAW_##tag = (value),

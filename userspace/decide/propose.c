@@ -10,7 +10,7 @@
 
 /* ---- what differs ------------------------------------------------------------------------ */
 
-static uint64_t wanted_value(const struct turn *t, const struct target *target, unsigned int knob)
+uint64_t wanted_value(const struct turn *t, const struct target *target, unsigned int knob)
 {
 	return knob == KNOB_CPU_WEIGHT ? t->desks[target->model].weight
 				       : t->policy->models[target->model].values[knob];
@@ -33,22 +33,33 @@ static bool is_wanted(const struct turn *t, const struct target *target, unsigne
 	return wanted != MISSING && as_shown(knob, wanted) != as_shown(knob, target->values[knob]);
 }
 
+bool key_is_in_force(const struct policy *policy, const struct state *state,
+		     const struct target *target, enum knob knob)
+{
+	uint64_t wanted = MISSING;
+
+	if (target->model >= policy->n_models || target->driver == DRIVER_OBSERVE ||
+	    !(target->knobs & 1u << knob) || target->values[knob] == MISSING)
+		return false;
+	wanted = knob == KNOB_CPU_WEIGHT ? state->models[target->model].weight
+					 : policy->models[target->model].values[knob];
+	return wanted != MISSING && as_shown(knob, wanted) == as_shown(knob, target->values[knob]);
+}
+
+/* Not a difference of ours: drift.c says what follows. */
+static bool is_taken(const struct turn *t, const struct target *target, unsigned int knob)
+{
+	const struct drift_key *key = drift_find(t, target, knob);
+
+	return is_drifted(t, target, knob) || (key && key->left_ns);
+}
+
 /* Knobs of a target that are ours to set. */
-static uint32_t knobs_of(const struct turn *t, const struct target *target)
+uint32_t knobs_of(const struct turn *t, const struct target *target)
 {
 	if (target->driver == DRIVER_OBSERVE || target->model >= t->n)
 		return 0;
 	return target->knobs & ((1u << N_KNOBS) - 1);
-}
-
-/* splitmix64's finalizer: a wish is told from another one by 64 bits. */
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 30;
-	x *= 0xbf58476d1ce4e5b9ULL;
-	x ^= x >> 27;
-	x *= 0x94d049bb133111ebULL;
-	return x ^ x >> 31;
 }
 
 /* Sums up, so that the order of targets does not matter. */
@@ -81,7 +92,7 @@ void turn_compare(struct turn *t)
 		for (uint32_t left = knobs_of(t, target); left; left &= left - 1) {
 			unsigned int knob = (unsigned int)__builtin_ctz(left);
 
-			if (is_wanted(t, target, knob))
+			if (is_wanted(t, target, knob) && !is_taken(t, target, knob))
 				t->desks[target->model].differences[knob] +=
 					difference_digest(t, target, knob);
 		}
@@ -176,7 +187,18 @@ static void weight_explain(const struct turn *t, uint32_t model, struct action *
 	}
 }
 
-static void action_add(struct turn *t, uint32_t index, unsigned int knob)
+static void drift_explain(const struct drift_key *key, struct action *a)
+{
+	a->reason = REASON_DRIFT;
+	evidence_clear(&a->why);
+	a->written = key->drift.written;
+	a->times = key->n_backs + 1;
+	a->writer = key->drift.writer;
+}
+
+/* key: the drift that is put back, or NULL */
+static void action_add(struct turn *t, uint32_t index, unsigned int knob,
+		       const struct drift_key *key)
 {
 	const struct target *target = &t->now->targets[index];
 	struct action a;
@@ -189,8 +211,11 @@ static void action_add(struct turn *t, uint32_t index, unsigned int knob)
 	a.value = wanted_value(t, target, knob);
 	a.expected = target->values[knob];
 	a.reason = REASON_POLICY_VALUE;
+	a.written = MISSING;
 	evidence_clear(&a.why);
-	if (knob == KNOB_CPU_WEIGHT)
+	if (key)
+		drift_explain(key, &a);
+	else if (knob == KNOB_CPU_WEIGHT)
 		weight_explain(t, target->model, &a);
 	plan_add(t->plan, &a);
 }
@@ -204,14 +229,30 @@ static void retries_note(struct turn *t)
 		uint64_t difference = t->desks[a->model].differences[a->knob];
 		uint32_t pause = LAW_RETRY_TICKS;
 
-		if (!(t->desks[a->model].due & 1u << a->knob))
-			continue; /* another cgroup of the same model */
+		if (a->reason == REASON_DRIFT || !(t->desks[a->model].due & 1u << a->knob))
+			continue; /* or another cgroup of the same model */
 		t->desks[a->model].due &= ~(1u << a->knob);
 		r->failures += r->planned == difference && r->failures < UINT32_MAX;
 		r->planned = difference;
 		for (uint32_t f = 0; f < r->failures && pause < LAW_RETRY_MAX_TICKS; f++)
 			pause *= 2;
 		r->wait_ticks = MIN(pause, (uint32_t)LAW_RETRY_MAX_TICKS);
+	}
+}
+
+/* A drift does not wait for the retries of values that were refused. */
+static void key_propose(struct turn *t, uint32_t index, unsigned int knob)
+{
+	const struct target *target = &t->now->targets[index];
+	const struct drift_key *key = drift_find(t, target, knob);
+
+	if (key && key->left_ns)
+		return;
+	if (is_drifted(t, target, knob)) {
+		if (key)
+			action_add(t, index, knob, key);
+	} else if (t->desks[target->model].due & 1u << knob) {
+		action_add(t, index, knob, NULL);
 	}
 }
 
@@ -223,8 +264,8 @@ void turn_propose(struct turn *t)
 		for (uint32_t left = knobs_of(t, target); left; left &= left - 1) {
 			unsigned int knob = (unsigned int)__builtin_ctz(left);
 
-			if (t->desks[target->model].due & 1u << knob && is_wanted(t, target, knob))
-				action_add(t, i, knob);
+			if (is_wanted(t, target, knob))
+				key_propose(t, i, knob);
 		}
 	}
 	plan_sort(t->plan);

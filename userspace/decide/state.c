@@ -14,8 +14,9 @@ int state_init(struct state *s, uint32_t n_models)
 
 	*s = (struct state){ .n_models = n_models,
 			     .models = calloc(n, sizeof(*s->models)),
-			     .desks = calloc(n, sizeof(*s->desks)) };
-	if (s->models && s->desks)
+			     .desks = calloc(n, sizeof(*s->desks)),
+			     .drifts = calloc(DRIFT_KEYS, sizeof(*s->drifts)) };
+	if (s->models && s->desks && s->drifts)
 		return 0;
 	state_fini(s);
 	return -ENOMEM;
@@ -27,6 +28,7 @@ void state_fini(struct state *s)
 		return;
 	free(s->models);
 	free(s->desks);
+	free(s->drifts);
 	*s = (struct state){ 0 };
 }
 
@@ -35,8 +37,9 @@ int plan_init(struct plan *p, uint32_t n_models, uint32_t max_actions)
 	*p = (struct plan){ .n_models = n_models,
 			    .verdicts = calloc((size_t)n_models + 1, sizeof(*p->verdicts)),
 			    .max_actions = max_actions,
-			    .actions = calloc((size_t)max_actions + 1, sizeof(*p->actions)) };
-	if (p->verdicts && p->actions)
+			    .actions = calloc((size_t)max_actions + 1, sizeof(*p->actions)),
+			    .drifts = calloc(DRIFT_KEYS, sizeof(*p->drifts)) };
+	if (p->verdicts && p->actions && p->drifts)
 		return 0;
 	plan_fini(p);
 	return -ENOMEM;
@@ -48,6 +51,7 @@ void plan_fini(struct plan *p)
 		return;
 	free(p->verdicts);
 	free(p->actions);
+	free(p->drifts);
 	*p = (struct plan){ 0 };
 }
 
@@ -102,4 +106,7 @@ void state_carry(const struct state *old, const struct policy *old_policy,
 	ret_new->settle_class = old->settle_class;
 	ret_new->give_pause_ns = old->give_pause_ns;
 	ret_new->cpus = old->cpus;
+	/* by cgroup, so whose they are is looked up anew in the next tick */
+	memcpy(ret_new->drifts, old->drifts, sizeof(*old->drifts) * old->n_drifts);
+	ret_new->n_drifts = old->n_drifts;
 }

@@ -310,6 +310,18 @@ static void health_print(const json_t *s)
 	}
 }
 
+static void drifts_print(const json_t *s)
+{
+	const json_t *list = json_object_get(s, "drifts");
+	json_t *drift;
+	size_t i;
+
+	json_array_foreach(list, i, drift) {
+		label("drift", json_is_true(json_object_get(drift, "left_alone")));
+		text_print(text_of(drift, "sentence"), 0, stdout);
+	}
+}
+
 static void drops_print(const json_t *s)
 {
 	const json_t *list = json_object_get(s, "drops");
@@ -342,6 +354,7 @@ int status_run(const struct cli *cli, int argc, char **argv)
 	ledger_print(status);
 	cost_print(status);
 	health_print(status);
+	drifts_print(status);
 	drops_print(status);
 	models_print(status);
 	json_decref(status);

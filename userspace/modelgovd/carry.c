@@ -55,6 +55,7 @@ static void plan_carried(struct job *job, void *context)
 	journal_outcomes(c->d->journal, c->plan.tick, c->outcomes, c->plan.n_actions);
 	for (uint32_t i = 0; i < c->plan.n_actions; i++)
 		outcome_report(c, i);
+	drift_note_written(c->d, c->policy, &c->plan, c->outcomes);
 	c->d->n_unsettled--;
 	carry_free(c);
 }
@@ -69,6 +70,10 @@ static int carry_copy(struct carry_job *c, const struct plan *plan, const struct
 	c->plan = *plan;
 	c->plan.verdicts = NULL;
 	c->plan.n_models = 0;
+	c->plan.drifts = NULL;
+	c->plan.n_drifts = 0;
+	c->now.intrusions = NULL;
+	c->now.n_intrusions = 0;
 	c->plan.actions = arena_new(&c->arena, struct action, plan->n_actions);
 	c->outcomes = arena_new(&c->arena, struct outcome, plan->n_actions);
 	if (!c->now.targets || !c->plan.actions || !c->outcomes)
@@ -179,6 +184,7 @@ static int restore_post(struct daemon *d, struct claim *take_claims, unsigned in
 
 int carry_restore(struct daemon *d, carry_restored *reply, void *userdata)
 {
+	sense_forget_written(d->sense);
 	return restore_post(d, NULL, 0, reply, userdata);
 }
 
@@ -199,6 +205,8 @@ void carry_release(struct daemon *d)
 	unsigned int n = daemon_enforces(d) && d->now ? d->now->n_targets : 0;
 	struct claim *claims = n ? calloc(n, sizeof(*claims)) : NULL;
 
+	if (!daemon_enforces(d))
+		sense_forget_written(d->sense);
 	if (act_ledger_size(d->act) == 0 || (n && !claims)) {
 		free(claims);
 		return;

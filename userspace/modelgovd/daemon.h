@@ -38,7 +38,7 @@ struct daemon {
 	sd_event *event;
 	sd_bus *bus; /* NULL without systemd */
 	sd_event_source *tick_timer, *reload_timer;
-	sd_event_source *watches[2]; /* of the policy's directories */
+	sd_event_source *watches[3]; /* of the policy's directories */
 
 	struct policy_slot slot;
 	struct sense *sense;
@@ -89,6 +89,14 @@ bool reload_now(struct daemon *d); /* true: what is in /etc is in force */
 void policies_retire(struct daemon *d);
 bool daemon_enforces(const struct daemon *d);
 
+/* drift.c: values that others change */
+void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
+			const struct outcome *outcomes);
+void drift_claim(struct daemon *d);
+void drift_report(struct daemon *d); /* of the plan that was just made */
+void drift_explain(const struct daemon *d, uint32_t model, json_t *list);
+json_t *drifts_to_json(const struct daemon *d);
+
 /* methods.c, status.c: what the control socket offers */
 extern const struct method daemon_methods[];
 json_t *status_to_json(struct daemon *d);
@@ -105,6 +113,8 @@ void log_event(int priority, const char *message_id, const char *model, const ch
 #define ID_POLICY_REFUSED "2e501f8d26a74c6783d81f642de2d9b9"
 #define ID_ACTION_FAILED "c8634a69ddf445eb91df6f79f603355c"
 #define ID_RESTORED "1163ddeed2ae4112a0c3a33e85027315"
+#define ID_DRIFT "666021ed54414deaa2e01c91552ddcf3"
+#define ID_DRIFT_LEFT_ALONE "8a8b5445c24f4c0aa0930419a2ecafe8"
 #define ID_JOURNAL_PROBLEM "9fca7a3f1c924849904cd90a312b0a8b"
 
 #endif

@@ -64,6 +64,14 @@ static int on_breach(sd_event_source *source, int fd, uint32_t events, void *use
 	return 0;
 }
 
+static int on_write(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+	struct daemon *d = userdata;
+
+	sense_writes_read(d->sense);
+	return 0;
+}
+
 static int on_acted(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
 	struct daemon *d = userdata;
@@ -84,7 +92,11 @@ static int on_journal(sd_event_source *source, int fd, uint32_t events, void *us
 static int on_units_changed(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct daemon *d = userdata;
+	int is_reloading;
 
+	if (sd_bus_message_is_signal(message, NULL, "Reloading") > 0 &&
+	    sd_bus_message_read(message, "b", &is_reloading) > 0)
+		sense_note_reload(d->sense, is_reloading);
 	sense_refresh(d->sense);
 	return 0;
 }
@@ -129,7 +141,7 @@ static int bus_listen(struct daemon *d)
 
 int loop_open(struct daemon *d, struct err *e)
 {
-	int breach_fd = sense_breach_fd(d->sense);
+	int breach_fd = sense_breach_fd(d->sense), writes_fd = sense_writes_fd(d->sense);
 	int r = signals_open(d);
 
 	if (r < 0)
@@ -139,6 +151,8 @@ int loop_open(struct daemon *d, struct err *e)
 		r = sd_event_add_io(d->event, NULL, journal_fd(d->journal), EPOLLIN, on_journal, d);
 	if (r >= 0 && breach_fd >= 0)
 		r = sd_event_add_io(d->event, NULL, breach_fd, EPOLLIN, on_breach, d);
+	if (r >= 0 && writes_fd >= 0)
+		r = sd_event_add_io(d->event, NULL, writes_fd, EPOLLIN, on_write, d);
 	d->next_tick_ns = clock_monotonic_ns();
 	if (r >= 0)
 		r = sd_event_add_time(d->event, &d->tick_timer, CLOCK_MONOTONIC,

@@ -31,6 +31,7 @@ static void verdict_append(struct daemon *d, json_t *list, uint32_t model)
 					      sentence ? sentence : "", "reason",
 					      reason_name(v->reason), "level", v->level,
 					      "policy_level", v->policy_level));
+	drift_explain(d, model, list);
 }
 
 static void on_actions(json_t *take_actions, const char *problem, void *userdata)
@@ -116,7 +117,7 @@ const struct method daemon_methods[] = {
 	{ "Status", ROLE_VIEWER,
 	  "() -> (version: string, pid: int, started_at_ns: int, uptime_ns: int, mode: string, "
 	  "tick: int, tick_interval_ns: int, policy: object, host: object, models: []object, "
-	  "health: []object, drops: []object, journal: object, ledger: int, cost: object)",
+	  "drifts: []object, health: []object, drops: []object, journal: object, ledger: int, cost: object)",
 	  "What is governed and how it goes.", on_status },
 	{ "Explain", ROLE_VIEWER,
 	  "(model: ?string, limit: ?int) -> (verdicts: []object, actions: []object)",

@@ -156,6 +156,7 @@ static void directories_watch(struct daemon *d)
 	if (directory_watch(d, "", &d->watches[0], &e) < 0)
 		log_warning("%s; changes are seen only after `modelgov reload`, continuing", e.text);
 	(void)directory_watch(d, "/models.d", &d->watches[1], &e);
+	(void)directory_watch(d, "/templates.d", &d->watches[2], &e);
 }
 
 bool reload_now(struct daemon *d)

@@ -201,13 +201,14 @@ json_t *status_to_json(struct daemon *d)
 	uint64_t wall_ns = clock_realtime_ns();
 
 	return json_pack(
-		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}", "version",
+		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o}",
+		"version",
 		MODELGOV_VERSION, "pid", (int)getpid(), "started_at_ns",
 		(json_int_t)d->started_wall_ns, "uptime_ns",
 		(json_int_t)(wall_ns - d->started_wall_ns), "mode",
 		daemon_enforces(d) ? "enforce" : "observe", "tick", (json_int_t)d->tick,
 		"tick_interval_ns", (json_int_t)d->slot.policy->host.tick_ns, "policy",
 		policy_to_json(d), "host", host_to_json(d->now), "models", models_to_json(d),
-		"health", health_to_json(d), "drops", drops_to_json(d), "journal",
+		"drifts", drifts_to_json(d), "health", health_to_json(d), "drops", drops_to_json(d), "journal",
 		journal_to_json(d), "ledger", (int)act_ledger_size(d->act), "cost", cost_to_json(d));
 }

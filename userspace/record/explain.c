@@ -133,12 +133,127 @@ static void cause_print(const struct policy *p, uint32_t model, enum reason reas
 	}
 }
 
+/* ---- drift ------------------------------------------------------------------------------------ */
+
+/* "bash, process 4711, which wrote into the cgroup's file" */
+static void writer_print(const struct writer *w, char *buf, size_t size)
+{
+	char process[48];
+
+	if (*w->comm)
+		snprintf(process, sizeof(process), "%s, process %u,", w->comm, w->pid);
+	else
+		snprintf(process, sizeof(process), "process %u, which is gone,", w->pid);
+	switch (w->kind) {
+	case WRITER_RELOAD:
+		snprintf(buf, size, "systemd at a daemon-reload");
+		return;
+	case WRITER_PROPERTY:
+		snprintf(buf, size, "systemd, because somebody set a property of the unit "
+				    "(as systemctl set-property does)");
+		return;
+	case WRITER_DIRECT:
+		snprintf(buf, size, "%s by a direct write", process);
+		return;
+	case WRITER_RUNTIME:
+		if (w->pid == 1)
+			snprintf(buf, size, "the container's runtime through systemd");
+		else
+			snprintf(buf, size, "the container runtime %s by a direct write", process);
+		return;
+	default:
+		snprintf(buf, size, "somebody who was not seen");
+	}
+}
+
+/* What whoever wants the value to stay as modelgov sets it can do. */
+static const char *cure_of(enum writer_kind kind)
+{
+	switch (kind) {
+	case WRITER_RELOAD:
+		return "remove the setting from the unit's files (systemctl cat shows them)";
+	case WRITER_PROPERTY:
+		return "stop who sets it; systemctl revert removes what it left in the unit";
+	case WRITER_DIRECT:
+		return "stop that process from writing there";
+	case WRITER_RUNTIME:
+		return "leave the value to one of the two: drop it from the container's options";
+	default:
+		return "stop who writes there; modelgov doctor says what is missing to name it";
+	}
+}
+
+static const char *ordinal(uint32_t n)
+{
+	static const char *const words[] = { "0th", "1st", "2nd", "3rd", "4th",
+					     "5th", "6th", "7th", "8th" };
+
+	return words[MIN(n, (uint32_t)ARRAY_SIZE(words) - 1)];
+}
+
+/* "cpu.weight of ocr was changed from 1455 to 200 by ..." */
+static char *change_print(const struct policy *p, const struct drift *d)
+{
+	char written[64], found[64], by[160];
+	char *text;
+
+	writer_print(&d->writer, by, sizeof(by));
+	if (asprintf(&text, "%s of %s was changed from %s to %s by %s", knob_table[d->knob].file,
+		     model_label(p, d->model),
+		     knob_describe(d->knob, d->written, written, sizeof(written)),
+		     knob_describe(d->knob, d->found, found, sizeof(found)), by) < 0)
+		return NULL;
+	return text;
+}
+
+static char *left_alone_print(const struct drift *d, const char *change)
+{
+	char wanted[64];
+	char *text;
+
+	if (asprintf(&text,
+		     "%s; left alone after %" PRIu32 " times, although %s is wanted; cure: %s, or "
+		     "set it in the manifest; it is tried again when the manifest's value changes, "
+		     "or after an hour.",
+		     change, d->times, knob_describe(d->knob, d->wanted, wanted, sizeof(wanted)),
+		     cure_of(d->writer.kind)) < 0)
+		return NULL;
+	return text;
+}
+
+char *explain_drift(const struct policy *p, const struct drift *d)
+{
+	_cleanup_free_ char *change = change_print(p, d);
+	char wanted[64];
+	char *text;
+
+	if (!change)
+		return NULL;
+	if (d->is_left_alone)
+		return left_alone_print(d, change);
+	knob_describe(d->knob, d->wanted, wanted, sizeof(wanted));
+	if (asprintf(&text, "%s; %s%s (%s time in ten minutes).", change,
+		     d->wanted == d->written ? "put back" : "set to ",
+		     d->wanted == d->written ? "" : wanted, ordinal(d->times)) < 0)
+		return NULL;
+	return text;
+}
+
 char *explain_action(const struct policy *p, const struct action *a)
 {
+	const struct drift drift = { .model = a->model,
+				     .knob = a->knob,
+				     .written = a->written,
+				     .found = a->expected,
+				     .wanted = a->value,
+				     .writer = a->writer,
+				     .times = a->times };
 	char before[64], value[64], cause[512] = "";
 	const char *verb = "set";
 	char *text;
 
+	if (a->reason == REASON_DRIFT)
+		return explain_drift(p, &drift);
 	if (a->expected < MISSING && a->value != VALUE_MAX)
 		verb = a->value > a->expected ? "raised" : "lowered";
 	cause_print(p, a->model, a->reason, &a->why, cause, sizeof(cause));

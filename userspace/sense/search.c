@@ -21,6 +21,7 @@ void search_init(struct search *s, struct hierarchy *tree)
 {
 	*s = (struct search){ .tree = tree };
 	arena_init(&s->arena);
+	containers_init(&s->containers, "");
 	health_list_init(&s->notes);
 }
 
@@ -38,6 +39,7 @@ void search_fini(struct search *s)
 	followed_units_free(s->units, s->n_units);
 	free(s->found);
 	arena_fini(&s->arena);
+	containers_fini(&s->containers);
 	health_list_fini(&s->notes);
 	search_init(s, s->tree);
 }
@@ -89,8 +91,16 @@ int search_follow(struct search *s, const struct policy *policy, struct err *e)
 	s->units = units;
 	s->n_units = n_units;
 	s->policy = policy;
+	s->follows_containers = false;
+	for (unsigned int m = 0; m < policy->n_models; m++)
+		s->follows_containers |= policy->models[m].containers.n > 0;
 	hierarchy_unwatch(s->tree);
 	return 0;
+}
+
+int search_containers_changed(struct search *s, bool always)
+{
+	return s->follows_containers ? containers_update(&s->containers, always) : 0;
 }
 
 void search_distrust(struct search *s, const char *path)
@@ -221,6 +231,17 @@ static int pattern_visit(struct search *s, uint32_t model, const char *unit, con
 	return hierarchy_match(s->tree, pattern, candidate_add, &v);
 }
 
+/* A cgroup that is meant by its path, whatever wildcards are in it. */
+static int container_visited(const char *path, void *userdata)
+{
+	const struct visit *v = userdata;
+	uint64_t id;
+
+	if (hierarchy_id(v->search->tree, path, &id) < 0)
+		return 0; /* it stopped meanwhile: the next look sees that too */
+	return candidate_add(path, id, userdata);
+}
+
 /* The model's scope, the part of it that is ours to write, and its place without systemd. */
 static int own_places_visit(struct search *s, uint32_t model, const char *name)
 {
@@ -325,6 +346,10 @@ int search_run(struct search *s, struct units *units, uint64_t tick, bool asks_a
 		r = own_places_visit(s, m, model->name);
 		for (unsigned int i = 0; i < model->n_cgroups && r == 0; i++)
 			r = pattern_visit(s, m, NULL, model->cgroups[i]);
+		for (unsigned int i = 0; i < model->containers.n && r == 0; i++)
+			r = containers_find(&s->containers, model->containers.all[i],
+					    container_visited,
+					    &(struct visit){ .search = s, .model = m });
 	}
 	if (r < 0)
 		return err_set(e, r, "search cgroups");

@@ -6,6 +6,7 @@
 #ifndef MODELGOV_SENSE_SEARCH_H
 #define MODELGOV_SENSE_SEARCH_H
 
+#include "containers.h"
 #include "health.h"
 #include "hierarchy.h"
 #include "units.h"
@@ -37,6 +38,8 @@ struct search {
 	const struct policy *policy; /* borrowed; NULL before search_follow() */
 	struct followed_unit *units;
 	unsigned int n_units;
+	struct containers containers; /* read only while some model is matched by container */
+	bool follows_containers;
 
 	struct candidate *found; /* ordered by id, one each */
 	unsigned int n_found, size;
@@ -50,6 +53,9 @@ void search_fini(struct search *s);
 
 /* Models and patterns are those of policy from now on; units that stay are remembered. */
 int search_follow(struct search *s, const struct policy *policy, struct err *e);
+
+/* Did a container that may matter start or stop? always: read them again in any case. -ENOMEM. */
+int search_containers_changed(struct search *s, bool always);
 
 /* Something happened to the cgroup at path: ask systemd again about the unit that had it. */
 void search_distrust(struct search *s, const char *path);

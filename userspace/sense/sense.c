@@ -7,6 +7,7 @@
 
 #include "cgroup.h"
 #include "host.h"
+#include "intrusions.h"
 #include "knob.h"
 #include "models.h"
 
@@ -19,6 +20,7 @@
 
 struct sense {
 	struct targets targets;
+	struct writers writers;
 	struct models models;
 	struct host host;
 	struct probes *probes; /* NULL: not wanted, or not to be had */
@@ -150,6 +152,7 @@ static void sense_examine(struct sense *s)
 	sampler_examine(s);
 	psi_examine(s);
 	controllers_examine(s);
+	writers_examine(&s->writers, &s->health);
 	targets_examine(&s->targets, &s->health);
 }
 
@@ -238,6 +241,7 @@ int sense_open(const struct sense_options *options, struct sense **ret_sense, st
 		return err_set(e, -ENOMEM, "open the senses");
 	health_list_init(&s->health);
 	targets_init(&s->targets);
+	writers_init(&s->writers);
 	models_init(&s->models, NULL);
 	s->breach_fd = -1;
 	s->pin_path = options->pin_path ? strdup(options->pin_path) : NULL;
@@ -256,6 +260,7 @@ int sense_open(const struct sense_options *options, struct sense **ret_sense, st
 	}
 	if (!s->without_bpf)
 		sampler_open(s, ROOM_FOR_MODELS);
+	writers_open(&s->writers);
 	sense_examine(s);
 	*ret_sense = s;
 	return 0;
@@ -267,6 +272,7 @@ void sense_close(struct sense *s, bool is_final)
 		return;
 	models_fini(&s->models);
 	targets_close(&s->targets);
+	writers_close(&s->writers);
 	host_close(&s->host);
 	probes_close(s->probes, is_final);
 	if (s->breach_fd >= 0)
@@ -297,6 +303,7 @@ int sense_follow(struct sense *s, const struct policy *policy, struct err *e)
 	s->slots_problem = (struct err){ 0 };
 	models_follow(&s->models, policy, all, map, &s->slots_problem);
 	s->policy = policy;
+	written_follow(&s->targets);
 	sense_examine(s);
 	return 0;
 }
@@ -349,6 +356,12 @@ static void places_assign(struct sense *s)
 		probes_settle(s->probes);
 }
 
+static void places_take_over(struct sense *s)
+{
+	places_assign(s);
+	places_watch(&s->targets, &s->writers);
+}
+
 int sense_settle(struct sense *s, uint64_t timeout_ns, struct err *e)
 {
 	bool has_searched = false;
@@ -357,7 +370,7 @@ int sense_settle(struct sense *s, uint64_t timeout_ns, struct err *e)
 	if (r < 0)
 		return r;
 	if (has_searched)
-		places_assign(s);
+		places_take_over(s);
 	if (s->targets.units)
 		(void)units_wait(s->targets.units, timeout_ns); /* the health list tells */
 	return 0;
@@ -382,6 +395,7 @@ static int targets_fill(const struct sense *s, struct arena *arena, struct obser
 				      .path = arena_strdup(arena, p->path),
 				      .unit = arena_strdup(arena, p->unit) };
 		memcpy(t->values, p->now.knobs, sizeof(t->values));
+		memcpy(t->written, p->written, sizeof(t->written));
 		if (!t->path || !t->unit)
 			return -ENOMEM;
 	}
@@ -440,14 +454,15 @@ int sense_take(struct sense *s, struct arena *arena, struct observation **ret_no
 	if (r < 0)
 		return r;
 	if (has_searched)
-		places_assign(s);
+		places_take_over(s);
 	now->tick = s->tick + 1;
 	now->taken_ns = clock_monotonic_ns();
 	now->wall_ns = clock_realtime_ns();
 	now->span_ns = s->tick ? now->taken_ns - s->last_ns : 0;
 	host_read(&s->host, s->buf, sizeof(s->buf), &now->host);
 	all_places_read(s, has_searched);
-	if (targets_fill(s, arena, now) < 0 || models_fill(s, arena, now) < 0)
+	if (intrusions_fill(&s->targets, &s->writers, arena, now) < 0 ||
+	    targets_fill(s, arena, now) < 0 || models_fill(s, arena, now) < 0)
 		return err_set(e, -ENOMEM, "take an observation");
 	places_remember(s);
 	s->tick = now->tick;
@@ -488,6 +503,18 @@ unsigned int sense_breaches(struct sense *s, struct breach *ret_breaches, unsign
 	return n;
 }
 
+/* What the kernel told of writes and was not kept, by cause. */
+static unsigned int writer_drops(const struct writers *w, struct drop *ret_drops, unsigned int max)
+{
+	const struct drop drops[] = { { "writes_overflow", w->n_overflows },
+				      { "writes_unread", w->n_unread },
+				      { "writes_without_room", w->n_without_room } };
+	unsigned int n = MIN(max, (unsigned int)ARRAY_SIZE(drops));
+
+	memcpy(ret_drops, drops, n * sizeof(*drops));
+	return n;
+}
+
 unsigned int sense_drops(struct sense *s, struct drop *ret_drops, unsigned int max)
 {
 	const char *names[32];
@@ -499,5 +526,32 @@ unsigned int sense_drops(struct sense *s, struct drop *ret_drops, unsigned int m
 				 MIN(max, (unsigned int)ARRAY_SIZE(names)));
 	for (unsigned int i = 0; i < n; i++)
 		ret_drops[i] = (struct drop){ .cause = names[i], .count = counts[i] };
-	return n;
+	return n + writer_drops(&s->writers, ret_drops + n, max - n);
+}
+
+/* ---- values that others change --------------------------------------------------------------- */
+
+void sense_note_written(struct sense *s, uint64_t cgroup_id, enum knob knob, uint64_t value)
+{
+	written_note(&s->targets, cgroup_id, knob, value);
+}
+
+void sense_forget_written(struct sense *s)
+{
+	written_forget(&s->targets);
+}
+
+void sense_note_reload(struct sense *s, bool is_reloading)
+{
+	writers_note_reload(&s->writers, is_reloading);
+}
+
+int sense_writes_fd(const struct sense *s)
+{
+	return s->writers.fd;
+}
+
+void sense_writes_read(struct sense *s)
+{
+	writers_read(&s->writers);
 }

@@ -59,6 +59,8 @@ static int place_new(struct targets *t, const struct candidate *c, struct place 
 	p->id = id;
 	p->model = MODEL_NONE;
 	p->is_new = true;
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		p->written[k] = MISSING;
 	if (!p->path || !p->unit) {
 		place_free(t, p);
 		return -ENOMEM;
@@ -382,8 +384,12 @@ int targets_update(struct targets *t, bool *ret_has_searched, struct err *e)
 	bool is_any_gone = places_check(t), has_changed = hierarchy_changed(&t->tree);
 	bool has_news = t->units && units_have_news(t->units);
 	bool is_due = t->tick - t->searched_tick >= SEARCH_TICKS;
+	int moved = search_containers_changed(&t->search, is_due || is_any_gone);
 
-	*ret_has_searched = t->is_stale || is_any_gone || has_changed || has_news || is_due;
+	if (moved < 0)
+		return err_set(e, moved, "look for containers");
+	*ret_has_searched =
+		t->is_stale || is_any_gone || has_changed || has_news || is_due || moved > 0;
 	return *ret_has_searched ? targets_search(t, e) : 0;
 }
 
@@ -448,7 +454,12 @@ static void model_examine(const struct targets *t, uint32_t m, struct health_lis
 			unit_examine(t, &t->search.units[i], part, list);
 	if (model->n_units > 0 || model_has_place(t, m))
 		return;
-	if (model->n_cgroups > 0)
+	if (model->containers.n > 0)
+		health_list_add(list, false, part,
+				"no container %s%s runs; start it, or see podman ps, nerdctl ps",
+				model->containers.all[0],
+				model->containers.n > 1 ? " or its other names" : "");
+	else if (model->n_cgroups > 0)
 		health_list_add(list, false, part, "no cgroup matches %s%s", model->cgroups[0],
 				model->n_cgroups > 1 ? " or its other patterns" : "");
 	else

@@ -6,6 +6,7 @@
  * A model owns, if they exist:
  *   its units                                   where systemd says their cgroup is
  *   what its cgroup patterns match
+ *   the cgroups of its containers               where their runtime says
  *   /modelgov.slice/modelgov-NAME.scope         made by `modelgov run` and `attach`,
  *   /modelgov.slice/modelgov-NAME.scope/main    and the part of it that is ours to write
  *   /modelgov/NAME                              the same on hosts without systemd
@@ -37,6 +38,9 @@ struct place {
 	struct cgroup_files files;
 	bool has_last, was_read; /* last, now is filled */
 	struct readings last, now;
+	uint64_t written[N_KNOBS];      /* see intrusions.h */
+	struct writer writers[N_KNOBS]; /* who changed it since */
+	bool is_watched;
 };
 
 struct targets {
