@@ -162,11 +162,14 @@ static void commands_check(const struct checker *c, uint32_t model)
 
 	for (unsigned int i = 0; i < m->n_checks; i++) {
 		snprintf(path, sizeof(path), "checks[%u].name", i);
-		for (unsigned int j = 0; j < i; j++)
-			if (strcmp(m->checks[i].name, m->checks[j].name) == 0)
-				check_error(c, model, path,
-					    "%s is there already as checks[%u]; write another name",
-					    text_quote(c->scratch, m->checks[i].name), j);
+		for (unsigned int j = 0; j < i; j++) {
+			if (strcmp(m->checks[i].name, m->checks[j].name) != 0)
+				continue;
+			check_error(c, model, path,
+				    "%s is there already as checks[%u]; write another name",
+				    text_quote(c->scratch, m->checks[i].name), j);
+			break;
+		}
 	}
 }
 
