@@ -20,7 +20,7 @@ PACKAGES_BUILD := gcc make clang pkg-config bpftool libbpf-dev libelf-dev zlib1g
 	libcgroup-dev libsystemd-dev libfyaml-dev libjansson-dev libsqlite3-dev libsodium-dev scdoc
 PACKAGES_TEST := libcriterion-dev qemu-system-x86 qemu-system-common busybox-static cpio \
 	linux-image-cloud-amd64 systemd dbus podman crun kmod util-linux procps iproute2 libclang-rt-14-dev \
-	valgrind shellcheck clang-format clang-tidy cppcheck binutils python3 python3-jsonschema python3-yaml
+	valgrind shellcheck clang-format clang-tidy cppcheck binutils minisign python3 python3-jsonschema python3-yaml
 PACKAGES_DEMO := libtesseract-dev tesseract-ocr-eng libleptonica-dev libpocketsphinx-dev \
 	pocketsphinx-en-us espeak-ng sox imagemagick fonts-dejavu-core gnuplot-nox librsvg2-bin \
 	libmicrohttpd-dev
@@ -247,10 +247,11 @@ install: all ## programs, unit, manual pages, examples (DESTDIR, PREFIX); policy
 	cp -r policies/. $(DATA)/policies
 	install -m644 policies/templates/*.yaml $(DATA)/templates.d
 
-uninstall: ## removes what install put there; /etc/modelgov and /var/lib/modelgov stay
+uninstall: ## removes what install put there; your policy in /etc/modelgov and /var/lib/modelgov stay
 	rm -f $(SBIN)/modelgovd $(BIN)/modelgov $(UNIT)/modelgovd.service $(COMP)/modelgov
 	for m in $(MAN); do rm -f $(MAND)/man$${m##*.}/$${m##*/}; done
 	rm -rf $(DATA)
+	for d in $(ETC)/models.d $(ETC); do [ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
 
 clean: ## removes the build folder
 	rm -rf $(O) compile_commands.json

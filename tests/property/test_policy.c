@@ -49,12 +49,12 @@ struct say {
 	struct say *first, *next;
 };
 
-struct penman {
+struct spelling {
 	struct dice dice; /* of what is said */
 	struct arena arena;
 };
 
-static const char *spelled(struct penman *w, const char *format, uint64_t value)
+static const char *spelled(struct spelling *w, const char *format, uint64_t value)
 {
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
@@ -62,7 +62,7 @@ static const char *spelled(struct penman *w, const char *format, uint64_t value)
 #pragma GCC diagnostic pop
 }
 
-static uint64_t value_in(struct penman *w, const struct key *k)
+static uint64_t value_in(struct spelling *w, const struct key *k)
 {
 	uint64_t width = k->max - k->min, n = roll(&w->dice);
 
@@ -73,7 +73,7 @@ static uint64_t value_in(struct penman *w, const struct key *k)
 }
 
 /* In the base unit's smallest spelling, and as people would write it where that is exact. */
-static void number_say(struct penman *w, const struct key *k, struct say *s)
+static void number_say(struct spelling *w, const struct key *k, struct say *s)
 {
 	uint64_t value = k->max ? value_in(w, k) : below(&w->dice, 1000), back;
 	char buf[32];
@@ -111,7 +111,7 @@ static void number_say(struct penman *w, const struct key *k, struct say *s)
 			   : s->value;
 }
 
-static void text_say(struct penman *w, const struct key *k, struct say *s)
+static void text_say(struct spelling *w, const struct key *k, struct say *s)
 {
 	static const char *const texts[][2] = {
 		{ "plain", "'plain'" },
@@ -128,7 +128,7 @@ static void text_say(struct penman *w, const struct key *k, struct say *s)
 	s->other = k->form ? arena_printf(&w->arena, "'%s'", k->example) : texts[i][1];
 }
 
-static void words_say(struct penman *w, const struct key *k, struct say *s)
+static void words_say(struct spelling *w, const struct key *k, struct say *s)
 {
 	const char *forward = "", *backward = "";
 
@@ -144,7 +144,7 @@ static void words_say(struct penman *w, const struct key *k, struct say *s)
 	s->other = arena_printf(&w->arena, "[%s]", backward);
 }
 
-static void value_say(struct penman *w, const struct key *k, struct say *s)
+static void value_say(struct spelling *w, const struct key *k, struct say *s)
 {
 	unsigned int n = 0;
 
@@ -182,9 +182,9 @@ static void value_say(struct penman *w, const struct key *k, struct say *s)
 
 /* ---- which keys ---------------------------------------------------------------------------- */
 
-static struct say *group_say(struct penman *w, const struct key *rows, bool is_item);
+static struct say *group_say(struct spelling *w, const struct key *rows, bool is_item);
 
-static struct say *objective_say(struct penman *w, unsigned int index)
+static struct say *objective_say(struct spelling *w, unsigned int index)
 {
 	static const char *const quantiles[] = { "p50", "p90", "p99", "p99.9" };
 	struct say *all = arena_new(&w->arena, struct say, 4);
@@ -204,7 +204,7 @@ static struct say *objective_say(struct penman *w, unsigned int index)
 	return all;
 }
 
-static struct say *items_say(struct penman *w, const struct key *k)
+static struct say *items_say(struct spelling *w, const struct key *k)
 {
 	struct say *first = NULL, **end = &first;
 	uint64_t n = below(&w->dice, 4);
@@ -230,7 +230,7 @@ static bool is_left_out(const struct key *k)
 	return false;
 }
 
-static struct say *group_say(struct penman *w, const struct key *rows, bool is_item)
+static struct say *group_say(struct spelling *w, const struct key *rows, bool is_item)
 {
 	struct say *first = NULL, **end = &first;
 
@@ -426,7 +426,7 @@ Test(policy_laws, only_values_decide_the_canonical_form_and_it_comes_back, .time
 
 	trial_open(&t);
 	for (uint64_t seed = 1; seed <= MANIFESTS; seed++) {
-		struct penman w = { .dice = { seed } };
+		struct spelling w = { .dice = { seed } };
 		struct dice other = { seed ^ 0x5bd1e995 };
 		char *said[3] = { NULL };
 

@@ -85,9 +85,9 @@ static void record_make(struct world *w)
 	json_object_set_new(change, "reason", json_string("more room"));
 	cr_assert_eq(change_keep(w, json_incref(change), "proposed", &a), 3);
 	json_object_set_new(change, "id", json_integer(3));
-	json_object_set_new(change, "state", json_string("refused"));
 	journal_keep_change(w->journal, change, "refused",
-			    json_pack("{s:s, s:s}", "why", "over capacity", "gate", "capacity"),
+			    json_pack("{s:s, s:s, s:s, s:s}", "who", "bob", "asked", "approve",
+				      "why", "fine", "problem", "an approver is needed"),
 			    answer_keep, &a);
 	world_settle(w);
 	json_decref(a.answer);
@@ -162,9 +162,10 @@ Test(cli_record, audit_show_tells_every_step_of_a_change)
 	record_make(&w);
 	assert_runs(&w, "audit show 3", OK, "Change 3 by ada: more room");
 	assert_runs(&w, "audit show 3", OK, "ada proposed it. It is gating. (entry 5)");
-	assert_runs(&w, "audit show 3", OK,
-		    "modelgovd refused it: over capacity. It is refused. (entry 6)");
-	assert_runs(&w, "audit show 3", OK, "gate: capacity");
+	assert_runs(
+		&w, "audit show 3", OK,
+		"bob asked to approve it and was refused: an approver is needed. It is gating.");
+	assert_runs(&w, "audit show 3", OK, "why: fine");
 	assert_runs(&w, "audit show 1", OK, "put it into force as generation 1: agreed");
 	assert_runs(&w, "audit show 3 --json", OK, "\"step\": \"refused\"");
 	assert_runs(&w, "audit show", USAGE, "takes the number of a change");
@@ -223,7 +224,7 @@ Test(cli_record, a_long_record_is_exported_page_by_page_without_a_gap)
 	world_settle(&w);
 	world_stop(&w);
 	assert_runs(&w, "audit export | tee long | grep -c noise", OK, "1100");
-	assert_runs(&w, "audit export | tail -n 1", OK, "\"seq\":1100");
+	assert_runs(&w, "audit export | tail -n 1", OK, "\"seq\":1101");
 	world_close(&w);
 }
 

@@ -282,6 +282,127 @@ Test(record, another_tool_computes_the_same_chain)
 	world_close(&w);
 }
 
+/* ---- checkpoints ------------------------------------------------------------------------------
+ */
+
+static void text_write(const struct world *w, const char *name, const char *text)
+{
+	char path[128];
+	struct err e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/%s", w->directory, name);
+	cr_assert_eq(file_replace(path, text, strlen(text), 0644, &e), 0, "%s", e.text);
+}
+
+/* As many events as it takes for a checkpoint; returns that entry. */
+static json_t *checkpoint_make(struct world *w)
+{
+	for (uint64_t i = 0; i < 1000; i++) {
+		journal_event(w->journal, i, "noise", json_object());
+		if (i % 300 == 0)
+			world_settle(w);
+	}
+	json_t *list = world_ask(w, QUESTION_ENTRIES, json_pack("{s:s}", "kind", "checkpoint"));
+
+	cr_assert_eq(json_array_size(list), 1);
+	json_t *entry = json_incref(json_array_get(list, 0));
+
+	json_decref(list);
+	return entry;
+}
+
+Test(record, a_checkpoint_is_one_that_minisign_verifies)
+{
+	struct world w;
+	struct stat st;
+	char command[256];
+
+	if (system("minisign -v >/dev/null 2>&1") != 0) {
+		fputs("skip record: no minisign here\n", stderr);
+		return;
+	}
+	world_open(&w);
+	json_t *entry = checkpoint_make(&w), *body = json_object_get(entry, "body");
+
+	text_write(&w, "head", text_in(body, "message"));
+	text_write(&w, "head.minisig", text_in(body, "signature"));
+	snprintf(command, sizeof(command),
+		 "cd %s && minisign -V -H -p record.pub -m head | grep -q 'verified' && echo x "
+		 ">>head && "
+		 "! minisign -V -q -p record.pub -m head 2>/dev/null",
+		 w.directory);
+	cr_assert_eq(system(command), 0, "%s", text_in(body, "signature"));
+	snprintf(command, sizeof(command), "%s/record.key", w.directory);
+	cr_assert_eq(stat(command, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600, "the key is nobody else's");
+	json_decref(entry);
+	json_t *report = world_ask(&w, QUESTION_CHAIN, NULL);
+	json_t *sealed = json_object_get(report, "sealed");
+
+	cr_assert_eq(number_in(sealed, "last"), 1001);
+	cr_assert_eq(number_in(sealed, "keys"), 1);
+	json_decref(report);
+	world_close(&w);
+}
+
+/* What somebody does who may write the file: changes an entry and gives all that follow new hashes.
+ */
+static void past_forge(const struct world *w, uint64_t changed)
+{
+	unsigned char hash[HASH_BYTES] = { 0 };
+	char path[128];
+	sqlite3 *db;
+	sqlite3_stmt *select, *update;
+	struct err e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/journal.db", w->directory);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_exec(db, "PRAGMA synchronous=OFF; BEGIN", NULL, NULL, NULL);
+	sqlite3_prepare_v2(db, ENTRY_COLUMNS " ORDER BY seq", -1, &select, NULL);
+	sqlite3_prepare_v2(db, "UPDATE entry SET wall_ns = ?, hash = ? WHERE seq = ?", -1, &update,
+			   NULL);
+	while (sqlite3_step(select) == SQLITE_ROW) {
+		struct link l;
+
+		cr_assert_eq(link_read(select, &l, &e), 0);
+		l.wall_ns += l.seq == changed;
+		link_hash(&l, hash, hash);
+		sqlite3_bind_int64(update, 1, (sqlite3_int64)l.wall_ns);
+		sqlite3_bind_blob(update, 2, hash, HASH_BYTES, SQLITE_STATIC);
+		sqlite3_bind_int64(update, 3, (sqlite3_int64)l.seq);
+		cr_assert_eq(sqlite3_step(update), SQLITE_DONE);
+		sqlite3_reset(update);
+		link_fini(&l);
+	}
+	sqlite3_finalize(select);
+	sqlite3_finalize(update);
+	cr_assert_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+Test(record, a_past_that_was_written_anew_is_not_what_the_checkpoint_signed)
+{
+	struct world w;
+	struct err e = { 0 };
+	json_t *report = NULL;
+	char line[640];
+
+	world_open(&w);
+	json_decref(checkpoint_make(&w));
+	world_stop(&w);
+	past_forge(&w, 0);
+	cr_assert_eq(journal_read(w.directory, QUESTION_CHAIN, NULL, &report, &e), 0);
+	cr_assert_str_eq(broken_in(report, line, sizeof(line)), "", "nothing was changed");
+	json_decref(report);
+	past_forge(&w, 500);
+	cr_assert_eq(journal_read(w.directory, QUESTION_CHAIN, NULL, &report, &e), 0);
+	cr_assert_str_eq(
+		broken_in(report, line, sizeof(line)),
+		"entry 1001: the checkpoint signs another entry or hash than the one before it");
+	json_decref(report);
+	world_close(&w);
+}
+
 /* ---- age and size -----------------------------------------------------------------------------
  */
 
@@ -315,7 +436,7 @@ Test(record, old_entries_go_and_the_chain_goes_on_from_where_they_ended)
 	events_write(&w, 500, now_ns - 7200 * NSEC_PER_SEC);
 	events_write(&w, 700, now_ns);
 	report = world_ask(&w, QUESTION_CHAIN, NULL);
-	cr_assert_eq(number_in(report, "entries"), 700 + 1, "and the one that tells of it");
+	cr_assert_eq(number_in(report, "entries"), 700 + 2, "and the one that tells of it, and a checkpoint");
 	json_decref(report);
 	entries = world_ask(&w, QUESTION_ENTRIES, json_pack("{s:s}", "kind", "trimmed"));
 	cr_assert_eq(number_in(json_object_get(json_array_get(entries, 0), "body"), "to"), 500);

@@ -81,8 +81,7 @@ static uint64_t wish_digest(const struct turn *t, const struct target *target, u
 
 	if (knob != KNOB_CPU_WEIGHT)
 		return mix(wanted_of(t, target->model, knob));
-	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) +
-		   m->cpu_reserved_millicpu) +
+	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) + m->cpu_reserved_millicpu) +
 	       mix(m->cpu_floor_permyriad);
 }
 

@@ -11,6 +11,21 @@
 /* ---- verify -----------------------------------------------------------------------------------
  */
 
+/* The id is in record.pub too: the copy of it that the auditor has is the one that counts. */
+static void sealed_print(const json_t *sealed)
+{
+	int64_t checkpoints = 0, last = 0, keys = 0;
+
+	(void)number_of(sealed, "checkpoints", &checkpoints);
+	(void)number_of(sealed, "last", &last);
+	(void)number_of(sealed, "keys", &keys);
+	printf("signed: %" PRIi64 " checkpoints, the last is entry %" PRIi64 ", by key %s",
+	       checkpoints, last, text_of(sealed, "key"));
+	if (keys > 1)
+		printf(" (the key changed %" PRIi64 " times)", keys - 1);
+	putchar('\n');
+}
+
 static int report_print(const json_t *report)
 {
 	const json_t *broken = json_object_get(report, "broken");
@@ -25,8 +40,12 @@ static int report_print(const json_t *report)
 		printf("%" PRIi64 " entries before it are whole\n", entries);
 		return EXIT_FAILED;
 	}
+	const json_t *sealed = json_object_get(report, "sealed");
+
 	printf("whole: %" PRIi64 " entries, %" PRIi64 " generations\nhead: %s\n", entries,
 	       generations, text_of(report, "head"));
+	if (json_is_object(sealed))
+		sealed_print(sealed);
 	return EXIT_OK;
 }
 
@@ -193,31 +212,29 @@ static int audit_export(const struct cli *cli, const char *unused)
 /* ---- show -------------------------------------------------------------------------------------
  */
 
-/* What somebody did, as the end of "ada ...". */
-static const char *step_verb(const char *step)
+/* What somebody did, as the end of "ada ...". A request that was refused tells what was asked for.
+ */
+static void verb_print(const char *step, const char *asked, char *buf, size_t size)
 {
 	static const char *const verbs[][2] = {
-		{ "proposed", "proposed it" },
-		{ "gates", "ran its gates" },
-		{ "approved", "approved it" },
-		{ "accepted", "accepted an inconclusive gate" },
-		{ "applied", "applied it" },
-		{ "generation", "put it into force" },
-		{ "kept", "kept it" },
-		{ "refused", "refused it" },
-		{ "rolled_back", "took it back" },
-		{ "withdrawn", "withdrew it" },
+		{ "proposed", "proposed it" },         { "gated", "ran its gates" },
+		{ "approved", "approved it" },         { "applied", "applied it" },
+		{ "generation", "put it into force" }, { "kept", "kept it" },
+		{ "rolled_back", "took it back" },     { "withdrawn", "withdrew it" },
 		{ "superseded", "set it aside" },
 	};
 
+	if (strcmp(step, "refused") == 0)
+		snprintf(buf, size, "asked to %s it and was refused", asked);
+	else
+		snprintf(buf, size, "noted \"%s\"", step);
 	for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
 		if (strcmp(verbs[i][0], step) == 0)
-			return verbs[i][1];
-	return NULL;
+			snprintf(buf, size, "%s", verbs[i][1]);
 }
 
-/* Everything else that was noted of the step, a line each. */
-static void details_print(const json_t *details)
+/* Everything that was noted of the step beside who and the reason that was told, a line each. */
+static void details_print(const json_t *details, const char *reason)
 {
 	const char *key;
 	json_t *value;
@@ -225,7 +242,7 @@ static void details_print(const json_t *details)
 	json_object_foreach((json_t *)details, key, value) {
 		_cleanup_free_ char *text = NULL, *line = NULL;
 
-		if (strcmp(key, "who") == 0 || strcmp(key, "why") == 0 || json_is_null(value))
+		if (strcmp(key, "who") == 0 || strcmp(key, reason) == 0 || json_is_null(value))
 			continue;
 		text = json_is_string(value)
 			       ? strdup(json_string_value(value))
@@ -239,23 +256,22 @@ static void step_print(const json_t *entry)
 {
 	const json_t *body = json_object_get(entry, "body");
 	const json_t *details = json_object_get(body, "details");
-	const char *who = text_of(details, "who"), *why = text_of(details, "why");
-	const char *step = text_of(body, "step"), *verb = step_verb(step);
+	const char *reason = *text_of(details, "problem") ? "problem" : "why";
+	const char *who = text_of(details, "who"), *why = text_of(details, reason);
 	_cleanup_free_ char *line = NULL;
 	int64_t wall_ns = 0, seq = 0, number;
-	char when[32], as[48] = "", noted[64];
+	char when[32], as[48] = "", verb[96];
 
 	(void)number_of(entry, "wall_ns", &wall_ns);
 	(void)number_of(entry, "seq", &seq);
 	if (number_of(json_object_get(body, "generation"), "number", &number))
 		snprintf(as, sizeof(as), " as generation %" PRIi64, number);
-	snprintf(noted, sizeof(noted), "noted \"%s\"", step);
+	verb_print(text_of(body, "step"), text_of(details, "asked"), verb, sizeof(verb));
 	if (asprintf(&line, "%s  %s %s%s%s%s. It is %s. (entry %" PRIi64 ")",
-		     time_print(wall_ns, when, sizeof(when)), *who ? who : "modelgovd",
-		     verb ? verb : noted, as, *why ? ": " : "", why, text_of(body, "state"),
-		     seq) >= 0)
+		     time_print(wall_ns, when, sizeof(when)), *who ? who : "modelgovd", verb, as,
+		     *why ? ": " : "", why, text_of(body, "state"), seq) >= 0)
 		text_print(line, 2, stdout);
-	details_print(details);
+	details_print(details, reason);
 }
 
 static void change_print(const json_t *change)

@@ -178,7 +178,7 @@ const struct method daemon_methods[] = {
 	  "(entries: []object)",
 	  "Entries of the chain, a page at a time: ask again after the last.", on_entries },
 	{ "AuditVerify", ROLE_VIEWER,
-	  "() -> (entries: int, generations: int, head: string, broken: ?object)",
+	  "() -> (entries: int, generations: int, head: string, sealed: ?object, broken: ?object)",
 	  "Recomputes every hash of the record; can take a minute.", on_audit_verify },
 	{ "Policy", ROLE_VIEWER, "() -> (digest: string, generation: int, canonical: string)",
 	  "The policy in force in its canonical form.", on_policy },
