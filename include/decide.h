@@ -29,6 +29,7 @@ struct model_state {
 	uint64_t low_ns;        /* slack has been under the risk threshold for that long */
 	uint64_t quiet_ns;      /* slack has been over the give-back threshold for that long */
 	uint64_t weight;        /* cpu.weight wanted at the last tick; 0: none yet */
+	uint64_t wanted[N_KNOBS]; /* in each of its cgroups, by the last plan; MISSING: not touched */
 	enum reason moved_by;   /* what moved the level last */
 	struct evidence moved_why;
 	struct retry retries[N_KNOBS];
@@ -94,6 +95,14 @@ struct parameter {
 
 extern const struct parameter parameter_table[];
 extern const unsigned int n_parameters;
+
+/*
+ * The budget of all experiments (limits.experiments) in parts: one for each experiment that is matched
+ * by unit, cgroup or container, which decide caps, and one for all others, whose slice act limits. Quota as in
+ * cpu.max, in us per CPU_PERIOD_USEC, and bytes, of one part. VALUE_MAX: no budget is set.
+ */
+uint64_t experiments_quota(const struct policy *policy, uint64_t cpus);
+uint64_t experiments_memory(const struct policy *policy);
 
 /* cpu.weight of a ladder level, clamped to 0..40. */
 uint64_t ladder_weight(int32_t level);

@@ -100,7 +100,8 @@ enum knob {
 	X(SENSOR_LOST, "sensor_lost", "measurements missing for long: back to feed-forward")      \
 	X(BUSY, "busy", "the last plan is still being carried out")                               \
 	X(DRIFT, "drift", "somebody changed a value that modelgov had set: put back")             \
-	X(LEFT_ALONE, "left_alone", "somebody keeps changing the value: left alone")
+	X(LEFT_ALONE, "left_alone", "somebody keeps changing the value: left alone")                   \
+	X(EXPERIMENT_BUDGET, "experiment_budget", "its part of what all experiments together may use")
 
 enum reason {
 #define X(tag, name, meaning) REASON_##tag,

@@ -48,6 +48,12 @@ static bool chance(struct world *w, unsigned int percent)
 	return below(w, 100) < percent;
 }
 
+/* Where it stands: an experiment below production, whatever class it names. */
+static enum model_class class_of(const struct model *m)
+{
+	return m->stage == STAGE_EXPERIMENT ? CLASS_EXPERIMENT : m->class;
+}
+
 static void objective_make(struct world *w, struct objective *o)
 {
 	*o = (struct objective){ .indicator = chance(w, 80) ? INDICATOR_RUNQUEUE_WAIT
@@ -67,6 +73,8 @@ static void model_make(struct world *w, uint32_t index)
 
 	*m = (struct model){ .name = names[index],
 			     .class = (enum model_class)below(w, N_CLASSES),
+			     .stage = chance(w, 10) ? STAGE_EXPERIMENT : STAGE_PRODUCTION,
+			     .n_units = chance(w, 50),
 			     .priority = (int32_t)below(w, 21) - 10,
 			     .n_objectives = chance(w, 60) ? (unsigned int)below(w, 3) : 0,
 			     .cpu_floor_permyriad = chance(w, 70) ? below(w, 220) : 0,
@@ -103,7 +111,10 @@ static struct world *world_new(uint64_t seed)
 	w->seed = seed;
 	w->random = seed * 0x9e3779b97f4a7c15ULL + 1;
 	n = (uint32_t)below(w, MAX_MODELS + 1);
-	w->policy = (struct policy){ .host = { .mode = MODE_ENFORCE, .tick_ns = NSEC_PER_SEC },
+	w->policy = (struct policy){ .host = { .mode = MODE_ENFORCE,
+					       .tick_ns = NSEC_PER_SEC,
+					       .experiment_cpu_permyriad = below(w, 10000),
+					       .experiment_memory_bytes = 1ULL << 32 },
 				     .n_models = n,
 				     .models = w->models };
 	w->now = (struct observation){
@@ -368,7 +379,7 @@ static void shares_check(struct world *w, const struct model_state *before)
 		cr_assert_geq(share * PERMYRIAD, m->cpu_floor_permyriad * sum,
 			      "floor of %s: %" PRIu64 " of %" PRIu64 ", seed %" PRIu64, m->name,
 			      share, sum, w->seed);
-		if (promised > 9000 || m->class == CLASS_EXPERIMENT)
+		if (promised > 9000 || class_of(m) == CLASS_EXPERIMENT)
 			continue;
 		cr_assert_geq(share * cpus * 1000, m->cpu_reserved_millicpu * sum,
 			      "reserved share of %s, seed %" PRIu64, m->name, w->seed);
@@ -428,7 +439,7 @@ static void classes_check(struct world *w, const struct model_state *before)
 			continue;
 		cr_assert_eq(s->moved_by, REASON_DONOR, "seed %" PRIu64, w->seed);
 		cr_assert_lt(s->moved_why.model, w->policy.n_models);
-		cr_assert_geq(w->models[i].class, w->models[s->moved_why.model].class,
+		cr_assert_geq(class_of(&w->models[i]), class_of(&w->models[s->moved_why.model]),
 			      "%s paid for a class below, seed %" PRIu64, w->models[i].name,
 			      w->seed);
 	}
@@ -449,11 +460,11 @@ static void distance_check(struct world *w, const struct model_state *before)
 
 		for (uint32_t j = 0; j < w->policy.n_models; j++) {
 			const struct model *other = &w->models[j];
-			int32_t lift = 0, distance = base[above->class] - base[other->class];
+			int32_t lift = 0, distance = base[class_of(above)] - base[class_of(other)];
 
-			if (other->class <= above->class)
+			if (class_of(other) <= class_of(above))
 				continue;
-			for (unsigned int c = above->class; c < other->class; c++)
+			for (unsigned int c = class_of(above); c < class_of(other); c++)
 				lift += w->state.lift[c];
 			cr_assert_geq(distance + lift - w->state.models[j].offset, distance);
 		}
@@ -471,14 +482,14 @@ static void experiments_check(struct world *w, const struct model_state *before)
 
 	for (uint32_t i = 0; i < w->policy.n_models; i++) {
 		sum += w->state.models[i].weight * cgroups_of(w, i);
-		if (w->models[i].class != CLASS_EXPERIMENT)
+		if (class_of(&w->models[i]) != CLASS_EXPERIMENT)
 			lowest = MIN(lowest, w->state.models[i].weight);
 	}
 	for (uint32_t i = 0; i < w->policy.n_models; i++) {
 		uint64_t floor =
 			w->models[i].cpu_floor_permyriad * sum / PERMYRIAD / cgroups_of(w, i) + 1;
 
-		if (w->models[i].class == CLASS_EXPERIMENT)
+		if (class_of(&w->models[i]) == CLASS_EXPERIMENT)
 			cr_assert_leq(w->state.models[i].weight, MAX(lowest, floor),
 				      "experiment %s, seed %" PRIu64 ", tick %" PRIu64,
 				      w->models[i].name, w->seed, w->now.tick);
@@ -488,6 +499,54 @@ static void experiments_check(struct world *w, const struct model_state *before)
 Test(decide_laws, experiments_stand_above_production_by_nothing_but_their_floor)
 {
 	worlds_run(experiments_check);
+}
+
+/* cpu.max of all cgroups of experiments that are matched, in us per period, and their number. */
+static uint64_t quotas_sum(const struct world *w, uint64_t *ret_cgroups)
+{
+	uint64_t sum = 0;
+
+	*ret_cgroups = 1; /* and the slice */
+	for (uint32_t i = 0; i < w->now.n_targets; i++) {
+		const struct target *t = &w->targets[i];
+		const struct model *m = &w->models[t->model];
+
+		if (m->stage != STAGE_EXPERIMENT || m->n_units == 0 ||
+		    t->driver == DRIVER_OBSERVE || !(t->knobs & 1u << KNOB_CPU_MAX))
+			continue;
+		++*ret_cgroups;
+		sum += t->values[KNOB_CPU_MAX];
+	}
+	return sum;
+}
+
+/* Whatever the manifests say; each cgroup may be rounded up to the 1 ms that the kernel takes. */
+static void budget_check(struct world *w, const struct model_state *before)
+{
+	uint64_t share = w->policy.host.experiment_cpu_permyriad, sum, n;
+	uint64_t slice = experiments_quota(&w->policy, w->now.host.cpus);
+	bool has_slice = false;
+
+	if (share == 0 || w->now.is_busy)
+		return;
+	plan_apply(w);
+	sum = quotas_sum(w, &n);
+	for (uint32_t i = 0; i < w->policy.n_models; i++)
+		if (w->state.models[i].retries[KNOB_CPU_MAX].failures > 0)
+			return; /* planned again later */
+	if (n == 1)
+		return;
+	for (uint32_t i = 0; i < w->policy.n_models; i++)
+		if (w->models[i].stage == STAGE_EXPERIMENT && w->models[i].n_units == 0)
+			has_slice = true;
+	sum += has_slice ? slice : 0;
+	cr_assert_leq(sum, w->now.host.cpus * CPU_PERIOD_USEC * share / PERMYRIAD + n * 1000,
+		      "%" PRIu64 " cgroups, seed %" PRIu64, n, w->seed);
+}
+
+Test(decide_laws, experiments_together_never_get_more_than_their_budget)
+{
+	worlds_run(budget_check);
 }
 
 /* ---- calm -------------------------------------------------------------------------------- */
@@ -566,10 +625,10 @@ static void steps_check(struct world *w, const struct model_state *before)
 	if (claimant == MODEL_NONE)
 		return;
 	cr_assert(last_tick == 0 || w->now.tick > last_tick + 3 ||
-			  w->models[claimant].class < last_class,
+			  class_of(&w->models[claimant]) < last_class,
 		  "not settled, seed %" PRIu64 ", tick %" PRIu64, w->seed, w->now.tick);
 	last_tick = w->now.tick;
-	last_class = w->models[claimant].class;
+	last_class = class_of(&w->models[claimant]);
 }
 
 Test(decide_laws, one_claim_is_served_at_a_time_and_then_all_wait)
@@ -751,6 +810,8 @@ static void world_madden(struct world *w)
 		for (unsigned int k = 0; k < N_KNOBS; k++)
 			w->targets[i].written[k] = chance(w, 50) ? mad(w) : MISSING;
 	}
+	w->policy.host.experiment_cpu_permyriad = mad(w);
+	w->policy.host.experiment_memory_bytes = mad(w);
 	w->now.host.cpus = mad(w);
 	w->policy.host.tick_ns = mad(w);
 }

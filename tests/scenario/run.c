@@ -254,6 +254,14 @@ static int manifest_take(struct scene *s, uint32_t model, struct fy_node *key,
 		return node_value(s, value, &m->cpu_floor_permyriad, e);
 	if (strcmp(name, "objectives") == 0)
 		return objectives_take(s, m, value, e);
+	if (strcmp(name, "stage") == 0) {
+		m->stage = strcmp(text, "experiment") == 0 ? STAGE_EXPERIMENT : STAGE_PRODUCTION;
+		return 0;
+	}
+	if (strcmp(name, "unit") == 0) {
+		m->units[m->n_units++] = text;
+		return 0;
+	}
 	if (strcmp(name, "values") == 0)
 		return pairs_walk(s, model, value, wish_take, e);
 	if (strcmp(name, "cgroups") == 0)
@@ -345,6 +353,10 @@ static int host_take(struct scene *s, uint32_t model, struct fy_node *key, struc
 			written_forget(s);
 		return 0;
 	}
+	if (strcmp(name, "experiments") == 0)
+		return node_value(s, value, &s->policy.host.experiment_cpu_permyriad, e);
+	if (strcmp(name, "experiments_memory") == 0)
+		return node_value(s, value, &s->policy.host.experiment_memory_bytes, e);
 	if (strcmp(name, "room") == 0 && node_value(s, value, &actions, e) == 0) {
 		s->max_actions = (uint32_t)actions;
 		return 0;

@@ -77,6 +77,8 @@ static void turn_conclude(struct turn *t)
 		const struct desk *d = &t->desks[i];
 
 		s->weight = d->weight;
+		for (unsigned int k = 0; k < N_KNOBS; k++)
+			s->wanted[k] = wanted_of(t, i, k);
 		if (v->reason != REASON_NONE)
 			continue;
 		if (d->left_alone) {
@@ -114,6 +116,7 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 	assert(state->n_models == t.n && now->n_models == t.n && ret_plan->n_models >= t.n);
 	assert(t.n <= POLICY_MAX_MODELS);
 	turn_begin(&t);
+	turn_confine(&t);
 	turn_watch(&t);
 	turn_promise(&t);
 	turn_balance(&t);

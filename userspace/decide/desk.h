@@ -41,6 +41,8 @@ struct desk {
 
 	/* for the plan */
 	uint64_t weight;
+	uint32_t n_quotas, n_limits;   /* cgroups whose cpu.max, memory.max are ours to set */
+	uint64_t caps[N_KNOBS];        /* of each, from the experiments' budget; VALUE_MAX: none */
 	bool is_floored;               /* the weight is above the level's to keep the floor */
 	uint64_t differences[N_KNOBS]; /* digest of what is wanted and not in force; 0: nothing */
 	uint32_t due;                  /* bit per knob whose differences are planned in this tick */
@@ -66,6 +68,14 @@ struct turn {
 	bool has_moved;         /* some level changed in this tick */
 };
 
+/* Where a model stands: an experiment stands below production, whatever class it asks for. */
+static inline enum model_class class_of(const struct turn *t, uint32_t model)
+{
+	const struct model *m = &t->policy->models[model];
+
+	return m->stage == STAGE_EXPERIMENT ? CLASS_EXPERIMENT : m->class;
+}
+
 /* judge.c */
 void evidence_clear(struct evidence *e);
 void turn_assess(struct turn *t); /* readings -> insight and evidence; remembers nothing */
@@ -84,6 +94,9 @@ bool balance_is_floored(const struct desk *d, int32_t level, const struct balanc
 void turn_level(struct turn *t); /* base, offset and lift -> level */
 void turn_feed_back(struct turn *t);
 
+/* budget.c */
+void turn_confine(struct turn *t); /* the experiments' budget -> caps */
+
 /* drift.c */
 void turn_watch(struct turn *t); /* what others changed, and whether that is too often */
 bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob);
@@ -92,6 +105,8 @@ struct drift_key *drift_find(const struct turn *t, const struct target *target, 
 void turn_put_back(struct turn *t); /* what the plan puts back counts; the list for people */
 
 /* propose.c */
+/* In each cgroup of the model; MISSING: not touched. */
+uint64_t wanted_of(const struct turn *t, uint32_t model, unsigned int knob);
 uint64_t wanted_value(const struct turn *t, const struct target *target, unsigned int knob);
 uint32_t knobs_of(const struct turn *t, const struct target *target);
 void turn_compare(struct turn *t); /* what is wanted and not in force, per model and knob */

@@ -81,7 +81,8 @@ static uint64_t wish_digest(const struct turn *t, const struct target *target, u
 
 	if (knob != KNOB_CPU_WEIGHT)
 		return mix(m->values[knob]);
-	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) + m->cpu_reserved_millicpu) +
+	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) +
+		   m->cpu_reserved_millicpu) +
 	       mix(m->cpu_floor_permyriad);
 }
 
@@ -152,11 +153,10 @@ static void keys_age(struct turn *t)
 
 /* ---- what is noticed --------------------------------------------------------------------- */
 
-/* A file that is gone was not changed, and what the manifest does not mention is anybody's. */
+/* A file that is gone was not changed, and what nobody wants is anybody's. */
 bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob)
 {
-	bool is_ours = knob == KNOB_CPU_WEIGHT ||
-		       t->policy->models[target->model].values[knob] != MISSING;
+	bool is_ours = wanted_value(t, target, knob) != MISSING;
 
 	return is_ours && !t->now->is_busy && target->written[knob] != MISSING &&
 	       target->values[knob] != MISSING && target->values[knob] != target->written[knob];

@@ -23,7 +23,7 @@
 
 /* ---- levels ------------------------------------------------------------------------------ */
 
-static int32_t policy_level(const struct model *m)
+static int32_t policy_level(const struct turn *t, uint32_t model)
 {
 	static const int32_t base[N_CLASSES] = {
 		[CLASS_CRITICAL] = LAW_LEVEL_CRITICAL,
@@ -32,7 +32,8 @@ static int32_t policy_level(const struct model *m)
 		[CLASS_EXPERIMENT] = LAW_LEVEL_EXPERIMENT,
 	};
 
-	return base[m->class] + clamp(m->priority, -10, 10) / LAW_PRIORITY_PER_LEVEL;
+	return base[class_of(t, model)] +
+	       clamp(t->policy->models[model].priority, -10, 10) / LAW_PRIORITY_PER_LEVEL;
 }
 
 /* A class's own lift and those of the classes below it: the lead over them stays what it was. */
@@ -51,9 +52,8 @@ static int32_t headroom(const struct turn *t, enum model_class class)
 	int32_t highest = 0;
 
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->policy->models[i].class <= class)
-			highest = MAX(highest,
-				      t->desks[i].base + lift_of(t, t->policy->models[i].class));
+		if (class_of(t, i) <= class)
+			highest = MAX(highest, t->desks[i].base + lift_of(t, class_of(t, i)));
 	return LADDER_LEVELS - 1 - highest;
 }
 
@@ -71,7 +71,7 @@ static void experiments_hold_down(struct turn *t)
 	uint32_t lowest = MODEL_NONE;
 
 	for (uint32_t i = 0; i < t->n; i++) {
-		if (t->policy->models[i].class == CLASS_EXPERIMENT)
+		if (class_of(t, i) == CLASS_EXPERIMENT)
 			continue;
 		if (lowest == MODEL_NONE || t->desks[i].level < t->desks[lowest].level)
 			lowest = i;
@@ -79,8 +79,7 @@ static void experiments_hold_down(struct turn *t)
 	for (uint32_t i = 0; lowest != MODEL_NONE && i < t->n; i++) {
 		struct desk *d = &t->desks[i];
 
-		if (t->policy->models[i].class != CLASS_EXPERIMENT ||
-		    d->level <= t->desks[lowest].level)
+		if (class_of(t, i) != CLASS_EXPERIMENT || d->level <= t->desks[lowest].level)
 			continue;
 		d->level = t->desks[lowest].level;
 		t->state->models[i].moved_by = t->state->models[lowest].moved_by;
@@ -91,11 +90,11 @@ static void experiments_hold_down(struct turn *t)
 void turn_level(struct turn *t)
 {
 	for (uint32_t i = 0; i < t->n; i++)
-		t->desks[i].base = policy_level(&t->policy->models[i]);
+		t->desks[i].base = policy_level(t, i);
 	lift_trim(t);
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct desk *d = &t->desks[i];
-		int32_t unpaid = d->base + lift_of(t, t->policy->models[i].class);
+		int32_t unpaid = d->base + lift_of(t, class_of(t, i));
 		int32_t *offset = &t->state->models[i].offset;
 
 		/* a new policy or less lift: less to have paid with */
@@ -148,7 +147,7 @@ static bool has_demand(const struct turn *t, uint32_t model)
 static enum standing payer_standing(const struct turn *t, uint32_t model, enum model_class claiming)
 {
 	const struct desk *d = &t->desks[model];
-	enum model_class class = t->policy->models[model].class;
+	enum model_class class = class_of(t, model);
 
 	if (class < claiming || (class == claiming && d->cpu_slack <= LAW_GIVE_SLACK))
 		return STANDING_NONE;
@@ -163,10 +162,11 @@ static enum standing payer_standing(const struct turn *t, uint32_t model, enum m
 static bool pays_before(const struct turn *t, uint32_t first, uint32_t second)
 {
 	const struct model *a = &t->policy->models[first], *b = &t->policy->models[second];
+	enum model_class class_a = class_of(t, first), class_b = class_of(t, second);
 	const struct desk *da = &t->desks[first], *db = &t->desks[second];
 
-	if (a->class != b->class)
-		return a->class > b->class;
+	if (class_a != class_b)
+		return class_a > class_b;
 	if (da->cpu_slack != db->cpu_slack)
 		return da->cpu_slack > db->cpu_slack;
 	return a->priority < b->priority;
@@ -222,14 +222,14 @@ static void model_pay(struct turn *t, uint32_t payer, const struct claim *c)
 
 static void tier_pay(struct turn *t, uint32_t first, const struct claim *c)
 {
-	enum model_class class = t->policy->models[first].class;
+	enum model_class class = class_of(t, first);
 
 	if (t->desks[first].cpu_slack != SLACK_ALL) {
 		model_pay(t, first, c);
 		return;
 	}
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->policy->models[i].class == class && t->desks[i].cpu_slack == SLACK_ALL &&
+		if (class_of(t, i) == class && t->desks[i].cpu_slack == SLACK_ALL &&
 		    has_demand(t, i) && payer_standing(t, i, c->class) == STANDING_READY)
 			model_pay(t, i, c);
 }
@@ -247,7 +247,7 @@ static uint32_t culprit_of(const struct claim *c)
 static bool classes_are_quiet(const struct turn *t, enum model_class last)
 {
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->policy->models[i].class <= last && !model_is_quiet(t, i))
+		if (class_of(t, i) <= last && !model_is_quiet(t, i))
 			return false;
 	return true;
 }
@@ -278,7 +278,7 @@ static bool claim_lift(struct turn *t, const struct claim *c)
 		return false;
 	t->state->lift[c->class] += step;
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->policy->models[i].class <= c->class)
+		if (class_of(t, i) <= c->class)
 			move_note(t, i, c->verdict->reason, &c->verdict->why);
 	return true;
 }
@@ -320,7 +320,7 @@ static uint32_t claimant_find(const struct turn *t, enum model_class class)
 	uint32_t worst = MODEL_NONE;
 
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->desks[i].step > 0 && t->policy->models[i].class == class &&
+		if (t->desks[i].step > 0 && class_of(t, i) == class &&
 		    (worst == MODEL_NONE ||
 		     v[i].why.slack_permyriad < v[worst].why.slack_permyriad))
 			worst = i;
@@ -332,7 +332,7 @@ static void claims_answer(struct turn *t, enum model_class first, enum model_cla
 			  enum reason reason, uint32_t except)
 {
 	for (uint32_t i = 0; i < t->n; i++) {
-		enum model_class class = t->policy->models[i].class;
+		enum model_class class = class_of(t, i);
 
 		if (t->desks[i].step > 0 && i != except && class >= first && class <= last &&
 		    t->plan->verdicts[i].reason != REASON_DONOR)
@@ -393,7 +393,7 @@ static bool lift_give(struct turn *t)
 			continue;
 		t->state->lift[c]--;
 		for (uint32_t i = 0; i < t->n; i++)
-			if (t->policy->models[i].class <= c)
+			if (class_of(t, i) <= c)
 				give_note(t, i);
 		return true;
 	}
@@ -404,7 +404,7 @@ static bool lift_give(struct turn *t)
 static bool peers_are_quiet(const struct turn *t, enum model_class class)
 {
 	for (uint32_t i = 0; i < t->n; i++)
-		if (t->policy->models[i].class == class && t->state->models[i].offset == 0 &&
+		if (class_of(t, i) == class && t->state->models[i].offset == 0 &&
 		    !model_is_quiet(t, i))
 			return false;
 	return true;
@@ -430,7 +430,7 @@ static bool class_receive(struct turn *t, enum model_class class)
 	    !peers_are_quiet(t, class))
 		return false;
 	for (uint32_t i = 0; i < t->n; i++) {
-		if (t->policy->models[i].class != class || t->state->models[i].offset == 0)
+		if (class_of(t, i) != class || t->state->models[i].offset == 0)
 			continue;
 		model_receive(t, i);
 		has_received = true;

@@ -10,10 +10,23 @@
 
 /* ---- what differs ------------------------------------------------------------------------ */
 
+/* A cap that is not there (VALUE_MAX) leaves the manifest's word, also when that is none (MISSING).
+ */
+uint64_t wanted_of(const struct turn *t, uint32_t model, unsigned int knob)
+{
+	const struct desk *d = &t->desks[model];
+	uint64_t value = t->policy->models[model].values[knob];
+
+	if (knob == KNOB_CPU_WEIGHT)
+		return d->weight;
+	if (d->caps[knob] == VALUE_MAX)
+		return value;
+	return value == MISSING ? d->caps[knob] : MIN(value, d->caps[knob]);
+}
+
 uint64_t wanted_value(const struct turn *t, const struct target *target, unsigned int knob)
 {
-	return knob == KNOB_CPU_WEIGHT ? t->desks[target->model].weight
-				       : t->policy->models[target->model].values[knob];
+	return wanted_of(t, target->model, knob);
 }
 
 /* As the kernel will show the value once it is written. */
@@ -39,10 +52,10 @@ bool key_is_in_force(const struct policy *policy, const struct state *state,
 	uint64_t wanted = MISSING;
 
 	if (target->model >= policy->n_models || target->driver == DRIVER_OBSERVE ||
-	    !(target->knobs & 1u << knob) || target->values[knob] == MISSING)
+	    !(target->knobs & 1u << knob) || target->values[knob] == MISSING ||
+	    state->models[target->model].weight == 0)
 		return false;
-	wanted = knob == KNOB_CPU_WEIGHT ? state->models[target->model].weight
-					 : policy->models[target->model].values[knob];
+	wanted = state->models[target->model].wanted[knob];
 	return wanted != MISSING && as_shown(knob, wanted) == as_shown(knob, target->values[knob]);
 }
 
@@ -210,7 +223,8 @@ static void action_add(struct turn *t, uint32_t index, unsigned int knob,
 	a.knob = (enum knob)knob;
 	a.value = wanted_value(t, target, knob);
 	a.expected = target->values[knob];
-	a.reason = REASON_POLICY_VALUE;
+	a.reason = t->desks[target->model].caps[knob] == a.value ? REASON_EXPERIMENT_BUDGET
+								 : REASON_POLICY_VALUE;
 	a.written = MISSING;
 	evidence_clear(&a.why);
 	if (key)

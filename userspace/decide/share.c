@@ -24,14 +24,15 @@
 
 /* ---- promises ---------------------------------------------------------------------------- */
 
-static uint64_t reserved_ppm(const struct turn *t, const struct model *m)
+static uint64_t reserved_ppm(const struct turn *t, uint32_t model)
 {
+	uint64_t reserved = t->policy->models[model].cpu_reserved_millicpu;
 	uint64_t cpus = MIN(t->state->cpus, 1000000ULL);
 
 	/* a share of the host, reserved, is taken from production: experiments have none */
-	if (cpus == 0 || m->class == CLASS_EXPERIMENT)
+	if (cpus == 0 || class_of(t, model) == CLASS_EXPERIMENT)
 		return 0;
-	return (MIN(m->cpu_reserved_millicpu, cpus * 1000) * 1000 + cpus - 1) / cpus;
+	return (MIN(reserved, cpus * 1000) * 1000 + cpus - 1) / cpus;
 }
 
 /*
@@ -51,7 +52,7 @@ void turn_promise(struct turn *t)
 	}
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct desk *d = &t->desks[i];
-		uint64_t reserved = reserved_ppm(t, &t->policy->models[i]);
+		uint64_t reserved = reserved_ppm(t, i);
 
 		if (floors > GUARANTEE_LIMIT_PPM)
 			d->floor_ppm = d->floor_ppm * GUARANTEE_LIMIT_PPM / floors;

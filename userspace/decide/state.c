@@ -98,7 +98,8 @@ void state_carry(const struct state *old, const struct policy *old_policy,
 		/* what nobody carried out in observe mode is tried at once in enforce mode */
 		memset(s->retries, 0, sizeof(s->retries));
 		/* what it paid, it paid as a member of its old class */
-		if (m->class != old_policy->models[before].class)
+		if (m->class != old_policy->models[before].class ||
+		    m->stage != old_policy->models[before].stage)
 			s->offset = 0;
 	}
 	memcpy(ret_new->lift, old->lift, sizeof(ret_new->lift));

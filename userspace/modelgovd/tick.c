@@ -46,7 +46,7 @@ static void governed_tick(struct daemon *d)
 	journal_tick(d->journal, d->slot.policy, d->now, &d->plan);
 	drift_claim(d);
 	drift_report(d);
-	if (d->wants_release) {
+	if (d->wants_release && !d->now->is_busy) { /* while busy, nothing was decided */
 		d->wants_release = false;
 		carry_release(d); /* runs before the plan: act's thread keeps the order */
 	}

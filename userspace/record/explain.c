@@ -88,8 +88,9 @@ static void feed_forward_print(const struct policy *p, uint32_t model, char *buf
 	const struct model *m = &p->models[model];
 	char reserved[32];
 
-	snprintf(buf, size, "its weight from class %s, priority %d%s%s", class_name(m->class),
-		 m->priority, m->cpu_reserved_millicpu ? " and a reservation of " : "",
+	snprintf(buf, size, "its weight from %s %s, priority %d%s%s",
+		 m->stage == STAGE_EXPERIMENT ? "stage" : "class",
+		 class_name(m->stage == STAGE_EXPERIMENT ? CLASS_EXPERIMENT : m->class), m->priority, m->cpu_reserved_millicpu ? " and a reservation of " : "",
 		 m->cpu_reserved_millicpu ?
 			 cpus_format(m->cpu_reserved_millicpu, reserved, sizeof(reserved)) :
 			 "");
