@@ -22,6 +22,16 @@ struct retry {
 	uint32_t wait_ticks; /* until they are planned the next time */
 };
 
+/* A limit on what a model may use of the host, for somebody else's sake and for a while. */
+struct cap {
+	uint64_t permyriad; /* of the host's CPUs; 0: not capped */
+	uint64_t since_ns;  /* taken_ns of its first step */
+	uint64_t pause_ns;  /* until the next part of an expired cap goes back, or its rest ends */
+	bool is_expired;    /* goes back step by step, whatever the claimant says; then it rests */
+	enum reason moved_by; /* what moved it last */
+	struct evidence why;
+};
+
 /* What decide remembers of one model. Only decide writes it. */
 struct model_state {
 	int32_t offset;         /* levels this model pays to others: 0 or negative */
@@ -33,6 +43,7 @@ struct model_state {
 	enum reason moved_by;   /* what moved the level last */
 	struct evidence moved_why;
 	struct retry retries[N_KNOBS];
+	struct cap cap;
 };
 
 #define DRIFT_KEYS      1024 /* chosen: every knob of 128 cgroups; more are not put back meanwhile */
@@ -55,6 +66,7 @@ struct state {
 	uint64_t settle_ns;            /* until the last change may be judged... */
 	enum model_class settle_class; /* ...by models of this class and less urgent ones */
 	uint64_t give_pause_ns;        /* until the next level may be given back */
+	uint64_t exhausted_ns[N_CLASSES]; /* a budget is broken and weights are at their end so long */
 	uint64_t cpus;                 /* online, when last measured; 0: never */
 	uint32_t n_drifts;
 	struct drift_key *drifts; /* room for DRIFT_KEYS, ordered by cgroup_id, then knob */

@@ -101,7 +101,10 @@ enum knob {
 	X(BUSY, "busy", "the last plan is still being carried out")                               \
 	X(DRIFT, "drift", "somebody changed a value that modelgov had set: put back")             \
 	X(LEFT_ALONE, "left_alone", "somebody keeps changing the value: left alone")                   \
-	X(EXPERIMENT_BUDGET, "experiment_budget", "its part of what all experiments together may use")
+	X(EXPERIMENT_BUDGET, "experiment_budget", "its part of what all experiments together may use") \
+	X(CAP, "cap", "ran during the waits of a broken budget that weights cannot help")         \
+	X(CAP_READY, "cap_ready", "a quota too loose to be felt, so that a cap is only another number") \
+	X(CAP_EXPIRED, "cap_expired", "the cap is as old as one may be: it goes back step by step")
 
 enum reason {
 #define X(tag, name, meaning) REASON_##tag,

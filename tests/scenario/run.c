@@ -234,6 +234,59 @@ static int objectives_take(struct scene *s, struct model *m, struct fy_node *lis
 	return r;
 }
 
+/* "[ batch, experiment ]" to bits */
+static int classes_take(struct scene *s, struct fy_node *list, uint32_t *ret_bits, struct err *e)
+{
+	enum model_class class = N_CLASSES;
+	struct fy_node *node;
+	void *at = NULL;
+
+	*ret_bits = 0;
+	while ((node = fy_node_sequence_iterate(list, &at))) {
+		if (class_parse(node_text(s, node), &class) < 0)
+			return node_fail(node, e, "no class '%s'", node_text(s, node));
+		*ret_bits |= 1u << class;
+	}
+	return 0;
+}
+
+/* "[ weight, cap ]" to bits */
+static int ways_take(struct scene *s, struct fy_node *list, uint32_t *ret_bits, struct err *e)
+{
+	static const char *const names[N_WAYS] = { "weight", "cap",     "idle",
+						   "freeze", "reclaim", "kill" };
+	struct fy_node *node;
+	void *at = NULL;
+
+	*ret_bits = 0;
+	while ((node = fy_node_sequence_iterate(list, &at))) {
+		unsigned int way = 0;
+
+		while (way < N_WAYS && strcmp(names[way], node_text(s, node)) != 0)
+			way++;
+		if (way == N_WAYS)
+			return node_fail(node, e, "no way '%s'", node_text(s, node));
+		*ret_bits |= 1u << way;
+	}
+	return 0;
+}
+
+/* The models that this one calls. */
+static int calls_take(struct scene *s, struct contract *c, struct fy_node *list, struct err *e)
+{
+	struct fy_node *node;
+	void *at = NULL;
+
+	c->depends_on = arena_new(&s->arena, struct dependency, MAX_MODELS);
+	c->n_depends_on = 0;
+	while ((node = fy_node_sequence_iterate(list, &at))) {
+		if (c->n_depends_on == MAX_MODELS)
+			return node_fail(node, e, "more than %d calls", MAX_MODELS);
+		c->depends_on[c->n_depends_on++].model = node_text(s, node);
+	}
+	return 0;
+}
+
 static int manifest_take(struct scene *s, uint32_t model, struct fy_node *key,
 			 struct fy_node *value, struct err *e)
 {
@@ -262,6 +315,14 @@ static int manifest_take(struct scene *s, uint32_t model, struct fy_node *key,
 		m->units[m->n_units++] = text;
 		return 0;
 	}
+	if (strcmp(name, "may") == 0)
+		return classes_take(s, value, &m->preemption.may, e);
+	if (strcmp(name, "by") == 0)
+		return classes_take(s, value, &m->preemption.by, e);
+	if (strcmp(name, "how") == 0)
+		return ways_take(s, value, &m->preemption.how, e);
+	if (strcmp(name, "calls") == 0)
+		return calls_take(s, &m->contract, value, e);
 	if (strcmp(name, "values") == 0)
 		return pairs_walk(s, model, value, wish_take, e);
 	if (strcmp(name, "cgroups") == 0)
@@ -638,8 +699,8 @@ static char *drift_print(struct scene *s, const struct drift *d)
 {
 	return arena_printf(&s->arena, "%s %s %s -> %s %s %u times", model_print(s, d->model),
 			    knob_table[d->knob].file, value_print(s, d->written),
-			    value_print(s, d->found), d->is_left_alone ? "left alone after" : "put back",
-			    d->times);
+			    value_print(s, d->found),
+			    d->is_left_alone ? "left alone after" : "put back", d->times);
 }
 
 static int drifts_check(struct scene *s, struct fy_node *list, struct err *e)
@@ -660,9 +721,9 @@ static int drifts_check(struct scene *s, struct fy_node *list, struct err *e)
 			return node_fail(node, e, "drift %u is '%s', wanted '%s'", i + 1, got,
 					 wanted);
 	}
-	return i == s->plan.n_drifts ? 0
-				     : err_say(e, -EINVAL, "there are %u drifts, wanted %u",
-					       s->plan.n_drifts, i);
+	return i == s->plan.n_drifts
+		       ? 0
+		       : err_say(e, -EINVAL, "there are %u drifts, wanted %u", s->plan.n_drifts, i);
 }
 
 /* ---- one tick ---------------------------------------------------------------------------- */

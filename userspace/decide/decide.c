@@ -85,6 +85,9 @@ static void turn_conclude(struct turn *t)
 			v->reason = REASON_LEFT_ALONE;
 		} else if (d->drifted) {
 			v->reason = REASON_DRIFT;
+		} else if (s->cap.permyriad) {
+			v->reason = REASON_CAP;
+			v->why = s->cap.why;
 		} else if (s->offset < 0) {
 			v->reason = REASON_DONOR;
 			v->why = s->moved_why;
@@ -117,8 +120,9 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 	assert(t.n <= POLICY_MAX_MODELS);
 	turn_begin(&t);
 	turn_confine(&t);
-	turn_watch(&t);
 	turn_promise(&t);
+	turn_cap_begin(&t);
+	turn_watch(&t);
 	turn_balance(&t);
 	turn_assess(&t);
 	if (now->is_busy) { /* no step while the last one is under way */
@@ -131,6 +135,8 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 		turn_feed_back(&t);
 		if (t.has_moved)
 			turn_balance(&t);
+		if (t.has_cap_moved)
+			turn_cap(&t);
 	}
 	turn_weigh(&t);
 	turn_compare(&t);

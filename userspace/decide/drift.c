@@ -13,11 +13,6 @@
 
 _Static_assert(LAW_DRIFT_TIMES <= DRIFT_TIMES_MAX, "a key remembers that many put-backs");
 
-static uint64_t elapsed_ns(const struct turn *t, uint64_t since_ns)
-{
-	return t->now->taken_ns > since_ns ? t->now->taken_ns - since_ns : 0;
-}
-
 /* ---- the list ---------------------------------------------------------------------------- */
 
 static bool key_comes_before(const struct drift *d, uint64_t cgroup_id, unsigned int knob)

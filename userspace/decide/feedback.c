@@ -15,6 +15,7 @@
  *   3. the claimant's own class: only models with slack over GIVE_SLACK, by the same order
  *   4. levels that the claimant itself paid to a class above which is quiet now
  *   5. lift: the claimant's class and all above go up together, against cgroups that nobody governs
+ *   6. after three ticks of that: a cap on the culprit (cap.c)
  *
  * One claim is served at a time, the most urgent first, then all wait until its effect can be seen:
  * there is one CPU time on a host, and everybody's readings change with every step.
@@ -114,13 +115,6 @@ static void move_note(struct turn *t, uint32_t model, enum reason reason,
 }
 
 /* ---- who can pay ------------------------------------------------------------------------- */
-
-enum standing {
-	STANDING_NONE,    /* has nothing to give, or need not */
-	STANDING_STUCK,   /* would have, but its weight cannot be set */
-	STANDING_PENDING, /* would have, but its last weight is not in force yet */
-	STANDING_READY,
-};
 
 /* Weights that are not in force say nothing about the next step: stepping on would wind up. */
 static enum standing weight_standing(const struct turn *t, uint32_t model)
@@ -234,15 +228,6 @@ static void tier_pay(struct turn *t, uint32_t first, const struct claim *c)
 			model_pay(t, i, c);
 }
 
-/* The culprit that may be asked first, or MODEL_NONE. */
-static uint32_t culprit_of(const struct claim *c)
-{
-	const struct evidence *why = &c->verdict->why;
-
-	return why->culprit != MODEL_NONE && why->culprit_permyriad >= LAW_CULPRIT ? why->culprit
-										   : MODEL_NONE;
-}
-
 /* Every model of these classes is quiet: what was taken for them may go back. */
 static bool classes_are_quiet(const struct turn *t, enum model_class last)
 {
@@ -273,8 +258,8 @@ static bool claim_lift(struct turn *t, const struct claim *c)
 {
 	int32_t step = MIN(c->step, headroom(t, c->class));
 
-	if (c->class > CLASS_STANDARD || culprit_of(c) != MODEL_NONE || step <= 0 ||
-	    t->desks[c->model].n_cgroups == 0 || !t->desks[c->model].is_in_force)
+	if (c->class > CLASS_STANDARD || culprit_find(&c->verdict->why) != MODEL_NONE ||
+	    step <= 0 || t->desks[c->model].n_cgroups == 0 || !t->desks[c->model].is_in_force)
 		return false;
 	t->state->lift[c->class] += step;
 	for (uint32_t i = 0; i < t->n; i++)
@@ -291,7 +276,7 @@ enum service {
 
 static enum service claim_serve(struct turn *t, const struct claim *c)
 {
-	uint32_t culprit = culprit_of(c);
+	uint32_t culprit = culprit_find(&c->verdict->why);
 	enum standing standing = culprit == MODEL_NONE || culprit == c->model
 					 ? STANDING_NONE
 					 : payer_standing(t, culprit, c->class);
@@ -335,9 +320,30 @@ static void claims_answer(struct turn *t, enum model_class first, enum model_cla
 		enum model_class class = class_of(t, i);
 
 		if (t->desks[i].step > 0 && i != except && class >= first && class <= last &&
-		    t->plan->verdicts[i].reason != REASON_DONOR)
+		    t->plan->verdicts[i].reason != REASON_DONOR &&
+		    t->plan->verdicts[i].reason != REASON_CAP)
 			t->plan->verdicts[i].reason = reason;
 	}
+}
+
+/* Weights are at their end: after some ticks of that, caps. */
+static enum service class_relieve(struct turn *t, struct claim *c)
+{
+	uint64_t *exhausted_ns = &t->state->exhausted_ns[c->class];
+	bool is_pending;
+	uint32_t served;
+
+	*exhausted_ns = c->verdict->why.slack_permyriad < LAW_BROKEN_SLACK
+				? saturating_add(*exhausted_ns, watched_ns(t))
+				: 0;
+	if (*exhausted_ns == 0 ||
+	    !has_passed(t, *exhausted_ns, LAW_CAP_TICKS * t->policy->host.tick_ns))
+		return SERVICE_NONE;
+	served = class_cap(t, c->class, &is_pending);
+	if (served == MODEL_NONE)
+		return is_pending ? SERVICE_LATER : SERVICE_NONE;
+	c->model = served;
+	return SERVICE_DONE;
 }
 
 /* True when a step was made and the rest has to wait for its effect. */
@@ -346,8 +352,10 @@ static bool class_serve(struct turn *t, enum model_class class)
 	struct claim c = { .model = claimant_find(t, class), .class = class };
 	enum service service;
 
-	if (c.model == MODEL_NONE)
+	if (c.model == MODEL_NONE) {
+		t->state->exhausted_ns[class] = 0;
 		return false;
+	}
 	/* a class above the one that was served does not wait for it */
 	if (t->state->settle_ns > 0 && class >= t->state->settle_class) {
 		claims_answer(t, class, class, REASON_SETTLING, MODEL_NONE);
@@ -356,6 +364,8 @@ static bool class_serve(struct turn *t, enum model_class class)
 	c.verdict = &t->plan->verdicts[c.model];
 	c.step = t->desks[c.model].step;
 	service = claim_serve(t, &c);
+	if (service == SERVICE_NONE)
+		service = class_relieve(t, &c);
 	if (service != SERVICE_DONE) {
 		claims_answer(t, class, class,
 			      service == SERVICE_LATER ? REASON_SETTLING : REASON_EXHAUSTED,
@@ -372,18 +382,28 @@ static bool class_serve(struct turn *t, enum model_class class)
 
 /* ---- giving back ------------------------------------------------------------------------- */
 
-/* The claimant's numbers of today; those of the day when its class was served, if it is gone. */
+/* The claimant's numbers of today; those of the day when it was served, if it is gone. */
+static struct evidence numbers_of_today(const struct turn *t, const struct evidence *then)
+{
+	return then->model < t->n ? t->plan->verdicts[then->model].why : *then;
+}
+
+static void give_tell(struct turn *t, uint32_t model, const struct evidence *why)
+{
+	struct verdict *v = &t->plan->verdicts[model];
+
+	if (v->reason != REASON_NONE)
+		return;
+	v->reason = REASON_GIVE_BACK;
+	v->why = *why;
+}
+
 static void give_note(struct turn *t, uint32_t model)
 {
-	struct evidence why = t->state->models[model].moved_why;
+	struct evidence why = numbers_of_today(t, &t->state->models[model].moved_why);
 
-	if (why.model < t->n)
-		why = t->plan->verdicts[why.model].why;
 	move_note(t, model, REASON_GIVE_BACK, &why);
-	if (t->plan->verdicts[model].reason == REASON_NONE) {
-		t->plan->verdicts[model].reason = REASON_GIVE_BACK;
-		t->plan->verdicts[model].why = why;
-	}
+	give_tell(t, model, &why);
 }
 
 static bool lift_give(struct turn *t)
@@ -405,7 +425,7 @@ static bool peers_are_quiet(const struct turn *t, enum model_class class)
 {
 	for (uint32_t i = 0; i < t->n; i++)
 		if (class_of(t, i) == class && t->state->models[i].offset == 0 &&
-		    !model_is_quiet(t, i))
+		    t->state->models[i].cap.permyriad == 0 && !model_is_quiet(t, i))
 			return false;
 	return true;
 }
@@ -422,12 +442,57 @@ static void model_receive(struct turn *t, uint32_t model)
 	give_note(t, model);
 }
 
+/* Classes above and the peers that were served can spare what this class paid. */
+static bool class_may_receive(const struct turn *t, enum model_class class)
+{
+	return (class == CLASS_CRITICAL || classes_are_quiet(t, class - 1)) &&
+	       peers_are_quiet(t, class);
+}
+
+static bool class_uncap(struct turn *t, enum model_class class)
+{
+	bool has_given = false;
+
+	if (!class_may_receive(t, class))
+		return false;
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct cap *cap = &t->state->models[i].cap;
+
+		if (class_of(t, i) != class || cap->permyriad == 0 || cap->is_expired)
+			continue;
+		struct evidence why = numbers_of_today(t, &cap->why);
+
+		model_uncap(t, i, REASON_GIVE_BACK, &why);
+		give_tell(t, i, &why);
+		has_given = true;
+	}
+	return has_given;
+}
+
+/* Who waits for its own cap gets some of it back as soon as those above can spare it. */
+static bool caps_reclaim(struct turn *t)
+{
+	bool has_given = false;
+
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct verdict *v = &t->plan->verdicts[i];
+		enum model_class class = class_of(t, i);
+
+		if (v->reason != REASON_OWN_QUOTA || t->state->models[i].cap.permyriad == 0 ||
+		    t->state->models[i].cap.is_expired ||
+		    (class > CLASS_CRITICAL && !classes_are_quiet(t, class - 1)))
+			continue;
+		model_uncap(t, i, REASON_OWN_QUOTA, &v->why);
+		has_given = true;
+	}
+	return has_given;
+}
+
 static bool class_receive(struct turn *t, enum model_class class)
 {
 	bool has_received = false;
 
-	if ((class > CLASS_CRITICAL && !classes_are_quiet(t, class - 1)) ||
-	    !peers_are_quiet(t, class))
+	if (!class_may_receive(t, class))
 		return false;
 	for (uint32_t i = 0; i < t->n; i++) {
 		if (class_of(t, i) != class || t->state->models[i].offset == 0)
@@ -438,11 +503,14 @@ static bool class_receive(struct turn *t, enum model_class class)
 	return has_received;
 }
 
-/* What was taken last goes back first: lifts, then the most urgent class that paid. */
+/* What was taken last goes back first: caps, lifts, then the most urgent class that paid. */
 static void turn_give_back(struct turn *t)
 {
-	bool has_given = lift_give(t);
+	bool has_given = caps_reclaim(t);
 
+	for (unsigned int c = 0; !has_given && c < N_CLASSES; c++)
+		has_given = class_uncap(t, c);
+	has_given = has_given || lift_give(t);
 	for (unsigned int c = 0; !has_given && c < N_CLASSES; c++)
 		has_given = class_receive(t, c);
 	if (has_given)
@@ -457,6 +525,8 @@ static void feedback_forget(struct turn *t)
 	for (uint32_t i = 0; i < t->n; i++)
 		t->state->models[i].offset = 0;
 	memset(t->state->lift, 0, sizeof(t->state->lift));
+	memset(t->state->exhausted_ns, 0, sizeof(t->state->exhausted_ns));
+	caps_forget(t);
 	t->has_moved = true;
 	t->state->settle_ns = 0;
 	t->state->give_pause_ns = 0;
@@ -472,6 +542,7 @@ void turn_feed_back(struct turn *t)
 	}
 	s->settle_ns -= MIN(s->settle_ns, t->now->span_ns);
 	s->give_pause_ns -= MIN(s->give_pause_ns, t->now->span_ns);
+	turn_cap_expire(t);
 	for (unsigned int c = 0; c < N_CLASSES; c++)
 		if (class_serve(t, c))
 			return;

@@ -72,6 +72,21 @@
 	X(CULPRIT, "culprit", "permyriad", 5000, 1000, 10000,                                      \
 	  "a model that ran during at least this part of the waits pays before all others",        \
 	  "definition: most of the waiting")                                                       \
+	X(CAP_TICKS, "cap.ticks", "ticks", 3, 1, 60,                                               \
+	  "weights are at their end and the budget is broken for so long: caps",                   \
+	  "chosen: as long as a step of weights needs to be seen")                                 \
+	X(CAP_STEP, "cap.step", "permyriad of the host", 1000, 100, 5000,                          \
+	  "a donor may use so much less after a step, and more when it goes back",                 \
+	  "chosen: ten steps from all to nothing; harsher makes holders of locks wait")            \
+	X(CAP_TIME_S, "cap.time", "s", 300, 10, 3600,                                              \
+	  "a cap that is so old goes back, however broken the budget is",                          \
+	  "chosen: longer than a burst; who needs it for longer needs another host or manifest")   \
+	X(CAP_REST_S, "cap.rest", "s", 60, 1, 3600,                                                \
+	  "after such a cap is gone its donor is not capped for so long",                          \
+	  "chosen: a fifth of cap.time, so that a donor runs freely part of any time")             \
+	X(CAP_LOOSE, "cap.loose", "times the host", 2, 1, 10,                                      \
+	  "the quota that a model which may be capped keeps when it is not",                       \
+	  "measured: a quota on or off 92 us, another value 3 us; twice is never reached")         \
 	X(RETRY_TICKS, "retry.ticks", "ticks", 5, 1, 60,                                           \
 	  "a value that is still not in force is planned again after so long, then twice, ...",    \
 	  "chosen: longer than one slow D-Bus call, shorter than an operator's patience")          \

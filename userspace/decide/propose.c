@@ -200,6 +200,21 @@ static void weight_explain(const struct turn *t, uint32_t model, struct action *
 	}
 }
 
+/* A manifest's value, or what lowers it. */
+static void limit_explain(const struct turn *t, uint32_t model, struct action *a)
+{
+	const struct cap *cap = &t->state->models[model].cap;
+	const struct desk *d = &t->desks[model];
+
+	a->reason = REASON_POLICY_VALUE;
+	if (a->knob == KNOB_CPU_MAX && (d->has_cap_moved || d->quota_reason == REASON_CAP)) {
+		a->reason = cap->moved_by;
+		a->why = cap->why;
+	} else if (d->caps[a->knob] == a->value) {
+		a->reason = a->knob == KNOB_CPU_MAX ? d->quota_reason : REASON_EXPERIMENT_BUDGET;
+	}
+}
+
 static void drift_explain(const struct drift_key *key, struct action *a)
 {
 	a->reason = REASON_DRIFT;
@@ -223,14 +238,14 @@ static void action_add(struct turn *t, uint32_t index, unsigned int knob,
 	a.knob = (enum knob)knob;
 	a.value = wanted_value(t, target, knob);
 	a.expected = target->values[knob];
-	a.reason = t->desks[target->model].caps[knob] == a.value ? REASON_EXPERIMENT_BUDGET
-								 : REASON_POLICY_VALUE;
 	a.written = MISSING;
 	evidence_clear(&a.why);
 	if (key)
 		drift_explain(key, &a);
 	else if (knob == KNOB_CPU_WEIGHT)
 		weight_explain(t, target->model, &a);
+	else
+		limit_explain(t, target->model, &a);
 	plan_add(t->plan, &a);
 }
 

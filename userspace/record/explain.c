@@ -123,6 +123,19 @@ static void cause_print(const struct policy *p, uint32_t model, enum reason reas
 		snprintf(buf, size, "%s needs the CPU: its %s%s", model_label(p, why->model),
 			 objective, culprit);
 		return;
+	case REASON_CAP:
+		snprintf(buf, size, "%s needs the CPU and weights are at their end: its %s%s",
+			 model_label(p, why->model), objective, culprit);
+		return;
+	case REASON_CAP_READY:
+		snprintf(buf, size, "its manifest bears caps; this quota is too loose to be felt and "
+				    "makes a cap quick");
+		return;
+	case REASON_CAP_EXPIRED:
+		snprintf(buf, size, "it was capped for %s as long as one may be; it goes back step by "
+				    "step",
+			 model_label(p, why->model));
+		return;
 	case REASON_GIVE_BACK:
 		snprintf(buf, size, "%s %s; one step back towards its policy",
 			 *objective ? whose : "all budgets are kept",
@@ -276,7 +289,10 @@ static const char *conclusion(enum reason reason)
 		return "gets more of the CPU";
 	case REASON_DONOR:
 		return "gives weight";
+	case REASON_CAP:
+		return "is capped";
 	case REASON_GIVE_BACK:
+	case REASON_CAP_EXPIRED:
 		return "moves back towards its policy";
 	case REASON_SENSOR_LOST:
 		return "is back at its policy's weight";
