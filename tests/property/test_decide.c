@@ -442,7 +442,8 @@ static void classes_check(struct world *w, const struct model_state *before)
 
 		if (s->offset >= before[i].offset)
 			continue;
-		cr_assert_eq(s->moved_by, REASON_DONOR, "seed %" PRIu64, w->seed);
+		cr_assert(s->moved_by == REASON_DONOR || s->moved_by == REASON_REGRET,
+			  "seed %" PRIu64, w->seed);
 		cr_assert_lt(s->moved_why.model, w->policy.n_models);
 		cr_assert_geq(class_of(&w->models[i]), class_of(&w->models[s->moved_why.model]),
 			      "%s paid for a class below, seed %" PRIu64, w->models[i].name,
@@ -635,6 +636,82 @@ Test(decide_laws, caps_hit_only_culprits_by_consent_of_both_and_never_below_the_
 		world_free(w);
 	}
 	cr_assert_gt(n_caps, 200, "only %u caps", n_caps);
+}
+
+/* ---- turns ------------------------------------------------------------------------------- */
+
+#define TURNS_KEPT 5
+
+/* Of one knob of one model: its values and when it last turned, oldest first. */
+struct turns {
+	uint64_t value, ns[TURNS_KEPT];
+	int direction;
+};
+
+/* How many of the kept turns, this one included, are not older than five minutes. */
+static unsigned int turn_count(struct turns *s, uint64_t value, uint64_t now_ns)
+{
+	int direction = value > s->value ? 1 : -1;
+	bool has_turned = value != s->value && s->value != 0 && s->direction == -direction;
+	unsigned int n = 0;
+
+	if (value != s->value && s->value != 0)
+		s->direction = direction;
+	s->value = value;
+	if (!has_turned)
+		return 0;
+	memmove(s->ns, s->ns + 1, sizeof(s->ns) - sizeof(*s->ns));
+	s->ns[TURNS_KEPT - 1] = now_ns;
+	for (unsigned int i = 0; i < TURNS_KEPT; i++)
+		n += s->ns[i] != 0 && now_ns - s->ns[i] < SEC(300);
+	return n;
+}
+
+/* Trouble that comes and goes in any rhythm. */
+static void weather_change(struct world *w)
+{
+	if (chance(w, 50))
+		trouble_make(w);
+	else
+		readings_level(w, chance(w, 70) ? 50 : 90);
+	w->now.host.steal_permyriad = chance(w, 3) ? 900 : 0;
+}
+
+Test(decide_laws, no_knob_of_production_turns_more_than_four_times_in_five_minutes)
+{
+	unsigned int most = 0;
+
+	for (uint64_t seed = 1; seed <= WORLDS / 10; seed++) {
+		struct world *w = world_new(seed);
+		struct turns weights[MAX_MODELS] = { 0 }, quotas[MAX_MODELS] = { 0 };
+		unsigned int rhythm = 2 + (unsigned int)below(w, 60);
+
+		weather_change(w);
+		for (int tick = 0; tick < 1200; tick++) {
+			if (tick % (int)rhythm == 0 || chance(w, 2))
+				weather_change(w);
+			world_decide(w);
+			plan_apply(w);
+			for (uint32_t i = 0; i < w->policy.n_models; i++) {
+				const struct model_state *s = &w->state.models[i];
+				unsigned int n =
+					turn_count(&weights[i], s->weight, w->now.taken_ns);
+
+				n = MAX(n, turn_count(&quotas[i], s->wanted[KNOB_CPU_MAX],
+						      w->now.taken_ns));
+				/* experiments follow production, and what a promise demands comes
+				 * first */
+				if (class_of(&w->models[i]) == CLASS_EXPERIMENT ||
+				    (s->is_promised && weights[i].direction > 0))
+					continue;
+				most = MAX(most, n);
+				cr_assert_leq(n, 4, "%s turned %u times, seed %" PRIu64 ", tick %d",
+					      w->models[i].name, n, seed, tick);
+			}
+		}
+		world_free(w);
+	}
+	cr_assert_eq(most, 4, "nothing ever came to the limit");
 }
 
 /* ---- calm -------------------------------------------------------------------------------- */

@@ -406,6 +406,10 @@ static int host_take(struct scene *s, uint32_t model, struct fy_node *key, struc
 
 	if (strcmp(name, "cpus") == 0)
 		return node_value(s, value, &s->now.host.cpus, e);
+	if (strcmp(name, "load") == 0)
+		return node_value(s, value, &s->now.host.busy_permyriad, e);
+	if (strcmp(name, "steal") == 0)
+		return node_value(s, value, &s->now.host.steal_permyriad, e);
 	if (strcmp(name, "tick") == 0)
 		return node_value(s, value, &s->policy.host.tick_ns, e);
 	if (strcmp(name, "mode") == 0) {
@@ -487,6 +491,7 @@ static int reading_take(struct scene *s, uint32_t model, struct fy_node *key, st
 		{ "tick_p50", &r->wait_p50_ns },
 		{ "tick_p99", &r->wait_p99_ns },
 		{ "run", &r->run_ns },
+		{ "pressure", &r->cpu_some_ns },
 		{ "usage", &r->cpu_usage_ns },
 	};
 	uint64_t samples;

@@ -265,7 +265,8 @@ static enum standing donor_standing(struct turn *t, uint32_t claimant, uint32_t 
 	uint64_t step;
 
 	if (donor == MODEL_NONE || !d->may_be_capped || !classes_agree(t, claimant, donor) ||
-	    d->n_quotas == 0 || s->cap.is_expired || d->left_alone & 1u << KNOB_CPU_MAX)
+	    d->n_quotas == 0 || s->cap.is_expired || is_granted(t, donor) ||
+	    !flap_may_take(t, donor, FLAP_QUOTA, -1) || d->left_alone & 1u << KNOB_CPU_MAX)
 		return STANDING_NONE;
 	if (class_of(t, donor) == class_of(t, claimant) && d->cpu_slack <= LAW_GIVE_SLACK)
 		return STANDING_NONE;
@@ -304,6 +305,24 @@ static void cap_step(struct turn *t, uint32_t donor, const struct evidence *why)
 	cap_note(t, donor, REASON_CAP, why);
 	t->plan->verdicts[donor].reason = REASON_CAP;
 	t->plan->verdicts[donor].why = *why;
+}
+
+/* The cap that was given back too early, if the claimant waits for that donor. */
+bool cap_restore(struct turn *t, uint32_t claimant, uint32_t donor)
+{
+	const struct evidence *why = &t->plan->verdicts[claimant].why;
+	struct model_state *s = &t->state->models[donor];
+
+	if (s->kept_cap == 0 || (s->cap.permyriad && s->cap.permyriad <= s->kept_cap) ||
+	    culprit_find(why) != donor || donor_standing(t, claimant, donor) != STANDING_READY)
+		return false;
+	if (s->cap.permyriad == 0)
+		s->cap.since_ns = t->now->taken_ns;
+	s->cap.permyriad = s->kept_cap;
+	cap_note(t, donor, REASON_REGRET, why);
+	t->plan->verdicts[donor].reason = REASON_REGRET;
+	t->plan->verdicts[donor].why = *why;
+	return true;
 }
 
 /* A claim whose culprit may be capped. */
@@ -373,6 +392,12 @@ void model_uncap(struct turn *t, uint32_t model, enum reason reason, const struc
 		return;
 	cap->permyriad = 0;
 	cap->since_ns = 0;
+}
+
+void model_uncap_all(struct turn *t, uint32_t model, enum reason reason, const struct evidence *why)
+{
+	t->state->models[model].cap.permyriad = PERMYRIAD;
+	model_uncap(t, model, reason, why);
 }
 
 /* The next part of a cap that is old enough; when it is gone, a rest. */

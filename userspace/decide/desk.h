@@ -36,6 +36,7 @@ struct desk {
 	bool is_in_force;   /* all of them show the weight that was wanted last */
 	uint64_t floor_ppm; /* of the host, promised to the model beside all others... */
 	uint64_t share_ppm; /* ...and with its reserved share */
+	uint64_t pin;       /* its weight does not fall below this */
 
 	/* from the readings */
 	enum insight insight;
@@ -48,11 +49,13 @@ struct desk {
 	bool has_moved; /* its level changed in this tick */
 
 	/* from caps */
-	bool may_be_capped;       /* manifests allow it to somebody, and the quota is ours to set */
-	bool is_quota_in_force;   /* all its cgroups show the quota that was wanted last */
-	bool is_needed;           /* the claimant that is looked at calls it */
-	bool has_cap_moved;       /* its cap changed in this tick */
-	uint64_t quota_part;      /* from the experiments' budget; VALUE_MAX: none */
+	bool may_be_capped;     /* manifests allow it to somebody, and the quota is ours to set */
+	bool is_quota_in_force; /* all its cgroups show the quota that was wanted last */
+	bool is_needed;         /* the claimant that is looked at calls it */
+	bool has_cap_moved;     /* its cap changed in this tick */
+	uint64_t quota_part;    /* from the experiments' budget; VALUE_MAX: none */
+	int32_t offset_before;  /* before something is given back in this tick */
+	uint64_t cap_before;
 	enum reason quota_reason; /* where caps[KNOB_CPU_MAX] comes from */
 
 	/* for the plan */
@@ -83,6 +86,7 @@ struct turn {
 	struct balance balance; /* at the levels of now */
 	bool has_moved;         /* some level changed in this tick */
 	bool has_cap_moved;     /* some cap changed in this tick */
+	int32_t lift_before[N_CLASSES];
 };
 
 /* Where a model stands: an experiment stands below production, whatever class it asks for. */
@@ -121,6 +125,28 @@ void turn_cap_expire(struct turn *t);
 uint32_t class_cap(struct turn *t, enum model_class class, bool *ret_is_pending);
 void model_uncap(struct turn *t, uint32_t model, enum reason reason, const struct evidence *why);
 void caps_forget(struct turn *t);
+
+bool cap_restore(struct turn *t, uint32_t claimant, uint32_t donor);
+void model_uncap_all(struct turn *t, uint32_t model, enum reason reason,
+		     const struct evidence *why);
+
+/* calm.c */
+bool is_frozen(const struct turn *t, const struct flap *f);
+bool flap_may_take(const struct turn *t, uint32_t model, enum flap_knob knob, int32_t direction);
+bool flap_may_give(struct turn *t, uint32_t model, enum flap_knob knob, int32_t direction);
+void turns_note(struct turn *t);
+void turn_pin(struct turn *t);
+void turn_rest(struct turn *t);
+uint64_t hold_ns(const struct turn *t, enum model_class class);
+void turn_hold(struct turn *t);
+void vector_note(struct turn *t);
+void vector_keep(struct turn *t);
+bool is_regretted(const struct turn *t, const struct verdict *claim);
+void hold_double(struct turn *t, enum model_class class);
+
+/* starve.c */
+void turn_starve(struct turn *t);
+bool is_granted(const struct turn *t, uint32_t model);
 
 /* drift.c */
 void turn_watch(struct turn *t); /* what others changed, and whether that is too often */

@@ -147,6 +147,8 @@ static enum standing payer_standing(const struct turn *t, uint32_t model, enum m
 		return STANDING_NONE;
 	if (d->has_promise && d->insight == INSIGHT_GAP) /* nobody knows what it would cost */
 		return STANDING_NONE;
+	if (is_granted(t, model) || !flap_may_take(t, model, FLAP_WEIGHT, -1))
+		return STANDING_NONE;
 	if (d->n_cgroups == 0 || d->level <= balance_end(d, &t->balance))
 		return STANDING_NONE;
 	return weight_standing(t, model);
@@ -242,10 +244,19 @@ static bool claim_reclaim(struct turn *t, const struct claim *c)
 {
 	struct model_state *s = &t->state->models[c->model];
 
-	if (s->offset == 0 || (c->class > CLASS_CRITICAL && !classes_are_quiet(t, c->class - 1)))
+	if (s->offset == 0 || !flap_may_take(t, c->model, FLAP_WEIGHT, 1) ||
+	    (c->class > CLASS_CRITICAL && !classes_are_quiet(t, c->class - 1)))
 		return false;
 	s->offset = MIN(s->offset + c->step, 0);
 	move_note(t, c->model, c->verdict->reason, &c->verdict->why);
+	return true;
+}
+
+static bool lift_may_take(const struct turn *t, enum model_class class)
+{
+	for (uint32_t i = 0; i < t->n; i++)
+		if (class_of(t, i) <= class && !flap_may_take(t, i, FLAP_WEIGHT, 1))
+			return false;
 	return true;
 }
 
@@ -260,6 +271,8 @@ static bool claim_lift(struct turn *t, const struct claim *c)
 
 	if (c->class > CLASS_STANDARD || culprit_find(&c->verdict->why) != MODEL_NONE ||
 	    step <= 0 || t->desks[c->model].n_cgroups == 0 || !t->desks[c->model].is_in_force)
+		return false;
+	if (!lift_may_take(t, c->class))
 		return false;
 	t->state->lift[c->class] += step;
 	for (uint32_t i = 0; i < t->n; i++)
@@ -298,6 +311,60 @@ static enum service claim_serve(struct turn *t, const struct claim *c)
 	return p.is_stuck || !t->desks[c->model].is_in_force ? SERVICE_LATER : SERVICE_NONE;
 }
 
+/* May it pay again what it got back? By the rules by which it paid. */
+static bool model_regret(struct turn *t, uint32_t model, const struct claim *c)
+{
+	struct model_state *s = &t->state->models[model];
+	enum model_class class = class_of(t, model);
+
+	if (model == c->model || class < c->class || s->offset <= s->kept_offset ||
+	    (class == c->class && t->desks[model].cpu_slack <= LAW_GIVE_SLACK) ||
+	    is_granted(t, model) || !flap_may_take(t, model, FLAP_WEIGHT, -1) ||
+	    weight_standing(t, model) != STANDING_READY)
+		return false;
+	s->offset = s->kept_offset;
+	move_note(t, model, REASON_REGRET, &c->verdict->why);
+	t->plan->verdicts[model].reason = REASON_REGRET;
+	t->plan->verdicts[model].why = c->verdict->why;
+	return true;
+}
+
+/* Lifts that served this class; those of classes above it only cost it something. */
+static bool lifts_regret(struct turn *t, const struct claim *c)
+{
+	bool has_taken = false;
+
+	for (unsigned int k = c->class; k < N_CLASSES; k++) {
+		int32_t step = MIN(t->state->kept_lift[k] - t->state->lift[k], headroom(t, k));
+
+		if (step <= 0 || !lift_may_take(t, k))
+			continue;
+		t->state->lift[k] += step;
+		has_taken = true;
+		for (uint32_t i = 0; i < t->n; i++)
+			if (class_of(t, i) <= k)
+				move_note(t, i, REASON_REGRET, &c->verdict->why);
+	}
+	return has_taken;
+}
+
+/* The budget broke soon after something was given back: as it was before, and longer. */
+static bool claim_regret(struct turn *t, const struct claim *c)
+{
+	bool has_taken;
+
+	if (!is_regretted(t, c->verdict))
+		return false;
+	has_taken = lifts_regret(t, c);
+	for (uint32_t i = 0; i < t->n; i++) {
+		has_taken |= model_regret(t, i, c);
+		has_taken |= cap_restore(t, c->model, i);
+	}
+	if (has_taken)
+		hold_double(t, c->class);
+	return has_taken;
+}
+
 /* The claimant of a class with the least slack; ties go to the lower index. */
 static uint32_t claimant_find(const struct turn *t, enum model_class class)
 {
@@ -321,7 +388,8 @@ static void claims_answer(struct turn *t, enum model_class first, enum model_cla
 
 		if (t->desks[i].step > 0 && i != except && class >= first && class <= last &&
 		    t->plan->verdicts[i].reason != REASON_DONOR &&
-		    t->plan->verdicts[i].reason != REASON_CAP)
+		    t->plan->verdicts[i].reason != REASON_CAP &&
+		    t->plan->verdicts[i].reason != REASON_REGRET)
 			t->plan->verdicts[i].reason = reason;
 	}
 }
@@ -363,7 +431,7 @@ static bool class_serve(struct turn *t, enum model_class class)
 	}
 	c.verdict = &t->plan->verdicts[c.model];
 	c.step = t->desks[c.model].step;
-	service = claim_serve(t, &c);
+	service = claim_regret(t, &c) ? SERVICE_DONE : claim_serve(t, &c);
 	if (service == SERVICE_NONE)
 		service = class_relieve(t, &c);
 	if (service != SERVICE_DONE) {
@@ -406,10 +474,21 @@ static void give_note(struct turn *t, uint32_t model)
 	give_tell(t, model, &why);
 }
 
+/* Asks all, so that each that has used up its turns says so. */
+static bool lift_may_give(struct turn *t, enum model_class class)
+{
+	bool may = true;
+
+	for (uint32_t i = 0; i < t->n; i++)
+		if (class_of(t, i) <= class)
+			may &= flap_may_give(t, i, FLAP_WEIGHT, -1);
+	return may;
+}
+
 static bool lift_give(struct turn *t)
 {
 	for (unsigned int c = 0; c < N_CLASSES; c++) {
-		if (t->state->lift[c] == 0 || !classes_are_quiet(t, c))
+		if (t->state->lift[c] == 0 || !classes_are_quiet(t, c) || !lift_may_give(t, c))
 			continue;
 		t->state->lift[c]--;
 		for (uint32_t i = 0; i < t->n; i++)
@@ -458,7 +537,8 @@ static bool class_uncap(struct turn *t, enum model_class class)
 	for (uint32_t i = 0; i < t->n; i++) {
 		const struct cap *cap = &t->state->models[i].cap;
 
-		if (class_of(t, i) != class || cap->permyriad == 0 || cap->is_expired)
+		if (class_of(t, i) != class || cap->permyriad == 0 || cap->is_expired ||
+		    !flap_may_give(t, i, FLAP_QUOTA, 1))
 			continue;
 		struct evidence why = numbers_of_today(t, &cap->why);
 
@@ -480,7 +560,8 @@ static bool caps_reclaim(struct turn *t)
 
 		if (v->reason != REASON_OWN_QUOTA || t->state->models[i].cap.permyriad == 0 ||
 		    t->state->models[i].cap.is_expired ||
-		    (class > CLASS_CRITICAL && !classes_are_quiet(t, class - 1)))
+		    (class > CLASS_CRITICAL && !classes_are_quiet(t, class - 1)) ||
+		    !flap_may_give(t, i, FLAP_QUOTA, 1))
 			continue;
 		model_uncap(t, i, REASON_OWN_QUOTA, &v->why);
 		has_given = true;
@@ -495,7 +576,8 @@ static bool class_receive(struct turn *t, enum model_class class)
 	if (!class_may_receive(t, class))
 		return false;
 	for (uint32_t i = 0; i < t->n; i++) {
-		if (class_of(t, i) != class || t->state->models[i].offset == 0)
+		if (class_of(t, i) != class || t->state->models[i].offset == 0 ||
+		    !flap_may_give(t, i, FLAP_WEIGHT, 1))
 			continue;
 		model_receive(t, i);
 		has_received = true;
@@ -506,15 +588,20 @@ static bool class_receive(struct turn *t, enum model_class class)
 /* What was taken last goes back first: caps, lifts, then the most urgent class that paid. */
 static void turn_give_back(struct turn *t)
 {
-	bool has_given = caps_reclaim(t);
+	bool has_given;
+
+	vector_note(t);
+	has_given = caps_reclaim(t);
 
 	for (unsigned int c = 0; !has_given && c < N_CLASSES; c++)
 		has_given = class_uncap(t, c);
 	has_given = has_given || lift_give(t);
 	for (unsigned int c = 0; !has_given && c < N_CLASSES; c++)
 		has_given = class_receive(t, c);
-	if (has_given)
-		t->state->give_pause_ns = LAW_GIVE_PAUSE_S * NSEC_PER_SEC;
+	if (!has_given)
+		return;
+	vector_keep(t);
+	t->state->give_pause_ns = LAW_GIVE_PAUSE_S * NSEC_PER_SEC;
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
@@ -526,6 +613,8 @@ static void feedback_forget(struct turn *t)
 		t->state->models[i].offset = 0;
 	memset(t->state->lift, 0, sizeof(t->state->lift));
 	memset(t->state->exhausted_ns, 0, sizeof(t->state->exhausted_ns));
+	memset(t->state->holds, 0, sizeof(t->state->holds));
+	t->state->given_ns = 0;
 	caps_forget(t);
 	t->has_moved = true;
 	t->state->settle_ns = 0;
@@ -542,10 +631,15 @@ void turn_feed_back(struct turn *t)
 	}
 	s->settle_ns -= MIN(s->settle_ns, t->now->span_ns);
 	s->give_pause_ns -= MIN(s->give_pause_ns, t->now->span_ns);
+	turn_rest(t);
 	turn_cap_expire(t);
+	turn_starve(t);
+	if (t->has_moved)
+		turn_level(t); /* claims see where everybody stands now */
+	turn_hold(t);
 	for (unsigned int c = 0; c < N_CLASSES; c++)
 		if (class_serve(t, c))
 			return;
-	if (s->settle_ns == 0 && has_passed(t, 0, s->give_pause_ns))
+	if (s->settle_ns == 0 && s->unrest_ns == 0 && has_passed(t, 0, s->give_pause_ns))
 		turn_give_back(t);
 }

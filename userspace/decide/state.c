@@ -111,6 +111,10 @@ void state_carry(const struct state *old, const struct policy *old_policy,
 	ret_new->settle_class = old->settle_class;
 	ret_new->give_pause_ns = old->give_pause_ns;
 	memcpy(ret_new->exhausted_ns, old->exhausted_ns, sizeof(ret_new->exhausted_ns));
+	memcpy(ret_new->holds, old->holds, sizeof(ret_new->holds));
+	ret_new->unrest_ns = old->unrest_ns;
+	ret_new->busy_permyriad = old->busy_permyriad;
+	ret_new->has_busy = old->has_busy;
 	ret_new->cpus = old->cpus;
 	/* by cgroup, so whose they are is looked up anew in the next tick */
 	memcpy(ret_new->drifts, old->drifts, sizeof(*old->drifts) * old->n_drifts);

@@ -136,6 +136,15 @@ static void cause_print(const struct policy *p, uint32_t model, enum reason reas
 				    "step",
 			 model_label(p, why->model));
 		return;
+	case REASON_REGRET:
+		snprintf(buf, size, "it had been given back too early: %s %s%s; the next time it takes "
+				    "twice as long",
+			 whose, objective, culprit);
+		return;
+	case REASON_STARVED:
+		snprintf(buf, size, "some model got less CPU than its floor for thirty ticks although it "
+				    "waited for it; look for what runs beside the governed models");
+		return;
 	case REASON_GIVE_BACK:
 		snprintf(buf, size, "%s %s; one step back towards its policy",
 			 *objective ? whose : "all budgets are kept",
@@ -291,6 +300,12 @@ static const char *conclusion(enum reason reason)
 		return "gives weight";
 	case REASON_CAP:
 		return "is capped";
+	case REASON_REGRET:
+		return "pays again";
+	case REASON_GRANT:
+		return "is granted more";
+	case REASON_STARVED:
+		return "is starved";
 	case REASON_GIVE_BACK:
 	case REASON_CAP_EXPIRED:
 		return "moves back towards its policy";
