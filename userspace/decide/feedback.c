@@ -502,10 +502,16 @@ static bool lift_give(struct turn *t)
 /* The models of a class for which the others of that class may have paid. */
 static bool peers_are_quiet(const struct turn *t, enum model_class class)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		if (class_of(t, i) == class && t->state->models[i].offset == 0 &&
-		    t->state->models[i].cap.permyriad == 0 && !model_is_quiet(t, i))
+	for (uint32_t i = 0; i < t->n; i++) {
+		const struct model_state *s = &t->state->models[i];
+		bool has_paid = s->offset != 0 || s->cap.permyriad != 0;
+
+		if (class_of(t, i) != class || model_is_quiet(t, i))
+			continue;
+		/* who paid as well does not count, unless nobody knows how it fares */
+		if (!has_paid || t->desks[i].insight == INSIGHT_GAP)
 			return false;
+	}
 	return true;
 }
 
