@@ -20,7 +20,7 @@ PACKAGES_BUILD := gcc make clang pkg-config bpftool libbpf-dev libelf-dev zlib1g
 	libcgroup-dev libsystemd-dev libfyaml-dev libjansson-dev libsqlite3-dev libsodium-dev scdoc
 PACKAGES_TEST := libcriterion-dev qemu-system-x86 qemu-system-common busybox-static cpio \
 	linux-image-cloud-amd64 systemd dbus podman crun kmod util-linux procps iproute2 libclang-rt-14-dev \
-	valgrind shellcheck clang-format clang-tidy cppcheck binutils python3
+	valgrind shellcheck clang-format clang-tidy cppcheck binutils minisign python3 python3-jsonschema python3-yaml
 PACKAGES_DEMO := libtesseract-dev tesseract-ocr-eng libleptonica-dev libpocketsphinx-dev \
 	pocketsphinx-en-us espeak-ng sox imagemagick fonts-dejavu-core gnuplot-nox librsvg2-bin \
 	libmicrohttpd-dev
@@ -58,7 +58,7 @@ endif
 
 # ---- files ------------------------------------------------------------------------------------
 
-ROOMS    := base policy sense decide act record control
+ROOMS    := base policy sense decide act record replay verify change control
 ROOM_SRC := $(foreach r,$(ROOMS),$(wildcard userspace/$(r)/*.c))
 ROOM_OBJ := $(ROOM_SRC:%.c=$(O)/%.o)
 BPF_SRC  := $(wildcard bpf/*.bpf.c)
@@ -191,7 +191,7 @@ demo: ## real models on one host: alone, ungoverned, static weights, modelgov
 	@$(MAKE) --no-print-directory all models
 	@O=$(O) tests/lab/demo/run
 
-bench: ## cost of the sampler beside runqlat's, of the daemon at 1, 10, 100 models, of decide
+bench: ## cost of the sampler beside runqlat's, of the daemon at 1, 10, 100 models, of decide, of 1000 manifests
 	@$(MAKE) --no-print-directory deps-bench
 	@$(MAKE) --no-print-directory all benches
 	@O=$(O) tests/bench/run
@@ -215,6 +215,7 @@ analyze: $(SKELETON) compile_commands.json ## gcc -fanalyzer, clang-tidy, cppche
 docs: $(O)/modelgov ## regenerate the reference pages from their tables
 	@$(O)/modelgov __reference policy | tests/lint/splice docs/policy.md
 	@$(O)/modelgov __reference parameters | tests/lint/splice docs/decisions.md
+	@$(O)/modelgov __reference changes | tests/lint/splice docs/governance.md
 
 compile_commands.json: Makefile $(SKELETON) ## for editors and clang-tidy
 	@for f in $(ROOM_SRC) $(wildcard userspace/modelgov*/*.c tests/*/*.c); do \
@@ -242,8 +243,9 @@ install: all ## programs, unit, manual pages, examples (DESTDIR, PREFIX); policy
 	sed 's|@PREFIX@|$(PREFIX)|g' userspace/modelgovd/modelgovd.service.in > $(UNIT)/modelgovd.service
 	install -Dm644 userspace/modelgov/completion.bash $(COMP)/modelgov
 	for m in $(MAN); do install -Dm644 $$m $(MAND)/man$${m##*.}/$${m##*/}; done
-	install -d $(ETC)/models.d $(DATA)
+	install -d $(ETC)/models.d $(ETC)/templates.d $(DATA)/templates.d
 	cp -r policies/. $(DATA)/policies
+	install -m644 policies/templates/*.yaml $(DATA)/templates.d
 
 uninstall: ## removes what install put there; /etc/modelgov and /var/lib/modelgov stay
 	rm -f $(SBIN)/modelgovd $(BIN)/modelgov $(UNIT)/modelgovd.service $(COMP)/modelgov

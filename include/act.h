@@ -70,12 +70,31 @@ unsigned int act_ledger_size(const struct act *a);
 
 /* ---- starting and adopting models ------------------------------------------------------------ */
 
+/* What all experiments together may have, in the units of the knobs; VALUE_MAX: no limit. */
+struct budget {
+	uint64_t cpu_weight, cpu_max, memory_max;
+};
+
+struct adoption {
+	const char *model; /* checked: [a-z0-9]([a-z0-9-]*[a-z0-9])? */
+	const struct budget *experiments; /* the model is one of these; NULL: it is not */
+	const int32_t *pids;
+	unsigned int n_pids;
+};
+
 /*
  * Puts processes into the model's own scope, modelgov-NAME.scope in modelgov.slice, made when it is
  * not there (Delegate=yes), and below it into the sub-cgroup "main", which is ours to write. On hosts
- * without systemd: the cgroup /modelgov/NAME. The name is checked: [a-z0-9]([a-z0-9-]*[a-z0-9])?.
+ * without systemd: the cgroup /modelgov/NAME. An experiment's is in modelgov-experiments.slice (below
+ * modelgov.slice) or /modelgov/experiments.slice, which gets the budget's values first. A scope that is there
+ * stays where it is.
  */
-int act_adopt(struct act *a, const char *model, const int32_t *pids, unsigned int n_pids,
-	      struct err *e);
+int act_adopt(struct act *a, const struct adoption *adoption, struct err *e);
+
+/*
+ * The budget has changed: sets its values on the slice of experiments. Does nothing where no experiment
+ * was adopted since the host started.
+ */
+int act_confine(struct act *a, const struct budget *experiments, struct err *e);
 
 #endif

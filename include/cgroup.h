@@ -10,7 +10,9 @@
 #include "model.h"
 
 #define MODELGOV_SLICE "modelgov.slice"   /* scopes of `modelgov run` and `attach` */
+#define MODELGOV_EXPERIMENTS "modelgov-experiments.slice" /* in it: those of experiments */
 #define MODELGOV_TREE "/modelgov"         /* their place on hosts without systemd */
+#define MODELGOV_TREE_EXPERIMENTS MODELGOV_TREE "/experiments.slice" /* no model's name has a '.' */
 #define MODELGOV_LEAF "main"              /* the sub-cgroup of a scope that is ours to write */
 
 /*

@@ -19,6 +19,7 @@
 #define MAX_MATCHES 16         /* patterns of one model; chosen, one unit is the usual case */
 #define MAX_LABELS 16
 #define MAX_ITEMS 16           /* of any other list in a manifest; chosen, a handful is usual */
+#define POLICY_MAX_TEMPLATES 64 /* chosen: more than anybody can keep apart */
 
 /* Texts in the order they were written; memory of the policy's arena. */
 struct names {
@@ -176,6 +177,7 @@ struct model {
 	const char *rollback; /* what people do to go back, "" when not said */
 
 	const char *file; /* where it was read; "" for a policy from its canonical form */
+	const struct given *given; /* policy's own: where each value stood, for policy_resolved() */
 };
 
 /* ---- policy ---------------------------------------------------------------------------------- */
@@ -267,7 +269,7 @@ int policy_from_canonical(const char *text, size_t length, const struct host_fac
 /* One key that two policies have different values for. Text as people would write it. */
 struct difference {
 	const char *model; /* "" for the host's settings */
-	const char *key;   /* "resources.cpu.floor"; "" when the whole model came or went */
+	const char *key;   /* "resources.cpu.floor"; "" when the whole model came or went (its version) */
 	const char *before, *after; /* NULL: not there */
 };
 
@@ -280,7 +282,7 @@ int policy_diff(const struct policy *before, const struct policy *after, struct 
 /* The key table as Markdown, for docs/policy.md. */
 void policy_print_reference(FILE *out);
 
-/* The key table as JSON Schema (2020-12) of both kinds of file, for editors. */
+/* The key table as JSON Schema (2020-12) of all kinds of file, for editors. */
 void policy_print_schema(FILE *out);
 
 /* ---- showing and making manifests -------------------------------------------------------------- */
@@ -296,7 +298,10 @@ struct resolved_key {
 int policy_resolved(const struct policy *p, uint32_t model, struct arena *arena,
 		    struct resolved_key **ret_all, unsigned int *ret_n);
 
-/* A commented manifest of that name that starts from the template; caller frees. -ENOENT. */
+/*
+ * A commented manifest of that name that starts from the template (NULL: from none); caller frees.
+ * -ENOENT: there is no such template; -EINVAL: it has errors, or the name is none.
+ */
 int policy_new_manifest(const struct policy_source *source, const char *name, const char *template,
 			char **ret_text, struct err *e);
 

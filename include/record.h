@@ -31,7 +31,7 @@ void journal_dispatch(struct journal *j);
 
 /*
  * Each copies what it needs and returns at once; failures are in journal_status(). kind: at most 31 bytes,
- * none of "tick", "outcomes", "policy", "change", "generation", "trimmed", which are the record's own.
+ * none of "tick", "outcomes", "policy", "change", "generation", "trimmed", "checkpoint", which are the record's own.
  */
 void journal_event(struct journal *j, uint64_t wall_ns, const char *kind, json_t *take_details);
 void journal_policy(struct journal *j, uint64_t wall_ns, const struct policy *p);
@@ -105,7 +105,8 @@ void journal_keep_generation(struct journal *j, json_t *take_generation, json_t 
 			  "observation} by seq")                                                   \
 	X(CHECKS, "checks", "{model, limit}: bodies of entries of kind \"check\" with seq and wall_ns, "  \
 			    "newest first")                                                        \
-	X(CHAIN, "chain", "{}: {entries, generations, head, broken}: verifies all; broken is null or "  \
+	X(CHAIN, "chain", "{}: {entries, generations, head, sealed, broken}: verifies all; sealed is "   \
+			  "null or {checkpoints, last, key, keys}; broken is null or "                 \
 			  "{table, seq, what} of the first that is wrong")
 
 enum question {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Any bytes as a manifest of a model and as the host's settings. Aborts when a finding is not
- * printable or points outside of the text, or when what was accepted has no canonical form.
+ * Any bytes as a manifest of a model, as the host's settings and as a template. Aborts when a
+ * finding is not printable or points outside of the text, or when what was accepted has no
+ * canonical form that leads back to it.
  */
 #include "policy/canonical.h"
 #include "policy/check.h"
@@ -23,7 +24,7 @@ struct trial {
 	struct policy policy;
 	struct model model;
 	struct origins origins;
-	struct arena places, scratch;
+	struct arena scratch, places;
 	struct host_facts facts;
 	struct findings findings;
 	struct source source;
@@ -43,15 +44,14 @@ static void trial_open(struct trial *t, const char *text, size_t length)
 static void trial_close(struct trial *t)
 {
 	arena_fini(&t->policy.arena);
-	arena_fini(&t->places);
 	arena_fini(&t->scratch);
+	arena_fini(&t->places);
 	findings_fini(&t->findings);
 }
 
 static struct reading_room trial_room(struct trial *t)
 {
 	return (struct reading_room){ .keep = &t->policy.arena,
-				      .places = &t->places,
 				      .scratch = &t->scratch,
 				      .facts = &t->facts,
 				      .host = &t->policy.host };
@@ -84,10 +84,50 @@ static void findings_judge(struct trial *t)
 	free(printed);
 }
 
+/* As locate.c does it, with the text at hand. */
+static bool place_find(void *context, uint32_t model, const char *path, struct place *ret_place)
+{
+	struct trial *t = context;
+	struct findings silent;
+	struct source again = t->source;
+	struct arena scratch;
+	struct tree tree;
+
+	arena_init(&scratch);
+	findings_init(&silent);
+	again.findings = &silent;
+	*ret_place = (struct place){ .file = "ocr.yaml" };
+	promise(tree_open(&again, &scratch, &tree) == 0);
+	const struct node *n = tree_find(&tree, path);
+
+	if (n)
+		*ret_place = tree_place(&tree, n, &t->places);
+	findings_fini(&silent);
+	arena_fini(&scratch);
+	return n != NULL;
+}
+
+/* The canonical form leads back to itself. */
+static void return_judge(const struct trial *t, const char *text)
+{
+	struct policy *again = NULL;
+	struct err e = { 0 };
+	char *text_again;
+
+	promise(policy_from_canonical(text, strlen(text), &t->facts, &again, &e) == 0);
+	promise(strcmp(again->digest, t->policy.digest) == 0);
+	text_again = policy_canonical(again);
+	promise(text_again && strcmp(text, text_again) == 0);
+	free(text_again);
+	policy_free(again);
+}
+
 /* What was accepted is a policy like any other. */
 static void acceptance_judge(struct trial *t)
 {
-	promise(policy_check(&t->policy, &t->origins, &t->facts, &t->findings) == 0);
+	const struct locator where = { place_find, t };
+
+	promise(policy_check(&t->policy, &t->origins, &where, &t->facts, &t->findings) == 0);
 	if (t->findings.n_errors > 0)
 		return;
 	floors_share(&t->policy, &t->origins);
@@ -97,11 +137,37 @@ static void acceptance_judge(struct trial *t)
 
 	promise(json != NULL);
 	json_decref(json);
+	return_judge(t, text);
 	free(text);
 	promise(t->model.class < N_CLASSES);
 	for (unsigned int i = 0; i < t->model.n_objectives; i++)
 		promise(t->model.objectives[i].indicator < N_INDICATORS &&
 			t->model.objectives[i].budget < MISSING);
+}
+
+/* The text as a template, and a model that says nothing else. */
+static void template_try(const char *text, size_t length)
+{
+	static const char heir[] = "apiVersion: modelgov/v1\nkind: Model\n"
+				   "metadata: { name: ocr, template: t }\n";
+	struct template pattern = { .name = "t" };
+	struct templates all = { &pattern, 1 };
+	struct trial t;
+
+	trial_open(&t, text, length);
+	struct reading_room room = trial_room(&t);
+
+	pattern.source = t.source;
+	promise(template_read(&room, &pattern, NULL) == 0);
+	findings_judge(&t);
+	room.templates = &all;
+	t.source = (struct source){ .file = "ocr.yaml",
+				    .text = heir,
+				    .length = sizeof(heir) - 1,
+				    .findings = &t.findings };
+	promise(model_manifest_read(&room, &t.source, "ocr", &t.model, &t.origins) == 0);
+	template_close(&pattern);
+	trial_close(&t);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -134,6 +200,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		promise(policy_digest(&t.policy) == 0);
 	findings_judge(&t);
 	trial_close(&t);
+	template_try(text, size);
 	free(text);
 	return 0;
 }

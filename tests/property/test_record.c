@@ -47,6 +47,9 @@ static void record_make(struct world *w)
 				     change_of("{\"b\":2}", "probation"), &a),
 		     2);
 	world_tick(w, 9, 2000);
+	w->plan.n_actions = 0;
+	w->now.tick = w->plan.tick = 10;
+	journal_tick(w->journal, &world_policy, &w->now, &w->plan);
 	world_settle(w);
 	world_stop(w);
 	cr_assert_eq(store_open(w->directory, false, &s, &e), 0, "%s", e.text);
@@ -131,6 +134,74 @@ static const struct column {
 	{ "outcome", "note", "seq", "outcome" },
 };
 
+static sqlite3_stmt *prepared(sqlite3 *db, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static sqlite3_stmt *prepared(sqlite3 *db, const char *format, ...)
+{
+	char sql[256];
+	sqlite3_stmt *statement;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(sql, sizeof(sql), format, args);
+	va_end(args);
+	cr_assert_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK, "%s: %s", sql,
+		     sqlite3_errmsg(db));
+	return statement;
+}
+
+/*
+ * Everything that the tables say, as one hash. Of a packed body its text: a zlib stream ends in up
+ * to seven bits that say nothing.
+ */
+static void row_add(struct chain_kept *all, sqlite3_stmt *select)
+{
+	struct err e = { 0 };
+	struct link l = { 0 };
+	bool is_entry = strstr(sqlite3_sql(select), "FROM entry ");
+
+	if (is_entry)
+		cr_assert_eq(link_read(select, &l, &e), 0, "%s", e.text);
+	for (int i = 0; i < sqlite3_column_count(select); i++) {
+		int type = sqlite3_column_type(select, i);
+
+		kept_add(all, &type, sizeof(type));
+		if (is_entry && strcmp(sqlite3_column_name(select, i), "body") == 0)
+			kept_add(all, l.body, l.bytes);
+		else
+			kept_add(all, sqlite3_column_blob(select, i),
+				 (size_t)sqlite3_column_bytes(select, i));
+	}
+	link_fini(&l);
+}
+
+static void content_hash(const struct world *w, char ret_hex[HASH_HEX])
+{
+	static const char *const queries[] = {
+		ENTRY_COLUMNS " NOT INDEXED ORDER BY seq",
+		"SELECT * FROM anchor",
+		"SELECT * FROM generation NOT INDEXED ORDER BY number",
+		"SELECT * FROM change NOT INDEXED ORDER BY id",
+		"SELECT * FROM action NOT INDEXED ORDER BY seq",
+		"SELECT * FROM outcome NOT INDEXED ORDER BY seq",
+	};
+	sqlite3 *db = database_open(w);
+	struct chain_kept all;
+	uint64_t n;
+
+	kept_begin(&all);
+	for (size_t i = 0; i < ARRAY_SIZE(queries); i++) {
+		sqlite3_stmt *select = prepared(db, "%s", queries[i]);
+
+		while (sqlite3_step(select) == SQLITE_ROW)
+			row_add(&all, select);
+		sqlite3_finalize(select);
+	}
+	kept_end(&all, &n, ret_hex);
+	sqlite3_close(db);
+}
+
 struct flip {
 	const struct column *column;
 	int64_t key;
@@ -157,23 +228,6 @@ static bool flipped_bind(sqlite3_stmt *select, sqlite3_stmt *update, uint64_t ra
 			: sqlite3_bind_blob(update, 1, copy, bytes, SQLITE_TRANSIENT)) == SQLITE_OK;
 }
 
-static sqlite3_stmt *prepared(sqlite3 *db, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static sqlite3_stmt *prepared(sqlite3 *db, const char *format, ...)
-{
-	char sql[256];
-	sqlite3_stmt *statement;
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(sql, sizeof(sql), format, args);
-	va_end(args);
-	cr_assert_eq(sqlite3_prepare_v2(db, sql, -1, &statement, NULL), SQLITE_OK, "%s: %s", sql,
-		     sqlite3_errmsg(db));
-	return statement;
-}
-
 /* False when there is nothing to flip, or the tables refuse the new value. */
 static bool flip_do(sqlite3 *db, const struct flip *f)
 {
@@ -191,12 +245,18 @@ static bool flip_do(sqlite3 *db, const struct flip *f)
 	return is_done;
 }
 
-static void flip_check(const struct world *w, const struct flip *f)
+/* before: hash of the content. */
+static void flip_check(const struct world *w, const struct flip *f, const char *before)
 {
 	const struct column *c = f->column;
-	char says[1100], table[32] = "";
+	char says[1100], table[32] = "", now[HASH_HEX];
 
 	audit_says(w, says, sizeof(says));
+	if (!says[0] && strcmp(c->column, "body") == 0) {
+		content_hash(w, now);
+		if (strcmp(now, before) == 0)
+			return; /* a bit that says nothing */
+	}
 	cr_assert_neq(says[0], '\0', "%s.%s of %s %lld, bits %llx: nothing was found", c->table,
 		      c->column, c->key, (long long)f->key, (unsigned long long)f->random);
 	sscanf(says, "%31s", table);
@@ -247,10 +307,11 @@ Test(record_property, each_column_of_the_truth_is_vouched_for)
 	unsigned int n_flips = 0;
 	struct world w;
 	struct whole whole;
-	char says[1100];
+	char says[1100], before[HASH_HEX];
 
 	record_make(&w);
 	cr_assert_str_eq(audit_says(&w, says, sizeof(says)), "", "%s", says);
+	content_hash(&w, before);
 	whole_keep(&w, &whole);
 	for (size_t i = 0; i < ARRAY_SIZE(columns); i++) {
 		unsigned int n = 0;
@@ -264,7 +325,7 @@ Test(record_property, each_column_of_the_truth_is_vouched_for)
 			sqlite3_close(db);
 			if (!is_done)
 				continue;
-			flip_check(&w, &f);
+			flip_check(&w, &f, before);
 			whole_put_back(&w, &whole);
 			n++;
 		}
@@ -311,36 +372,28 @@ Test(record_property, a_row_that_is_gone_is_missed)
 	world_close(&w);
 }
 
+Test(record_property, a_row_that_no_entry_tells_of_is_found)
+{
+	struct world w;
+	char says[1100];
+
+	record_make(&w);
+	sqlite3 *db = database_open(&w);
+
+	cr_assert_eq(sqlite3_exec(db,
+				  "INSERT INTO action(entry, run, tick, n, wall_ns, model, cgroup,"
+				  " knob, reason, sentence) SELECT max(seq), 1, 1, 0, 1, 'm', '/',"
+				  " 'k', 'r', 's' FROM entry WHERE kind = 'tick'",
+				  NULL, NULL, NULL),
+		     SQLITE_OK, "%s", sqlite3_errmsg(db));
+	sqlite3_close(db);
+	cr_assert_not_null(strstr(audit_says(&w, says, sizeof(says)), "which tells of none"), "%s",
+			   says);
+	world_close(&w);
+}
+
 /* ---- one byte of the file changed --------------------------------------------------------------
  */
-
-/* Everything that the tables say, as one hash; "" when they cannot be read. */
-static void content_hash(const struct world *w, char ret_hex[HASH_HEX])
-{
-	static const char *const tables[] = { "entry",  "anchor", "generation",
-					      "change", "action", "outcome" };
-	sqlite3 *db = database_open(w);
-	struct chain_kept all;
-	uint64_t n;
-
-	kept_begin(&all);
-	for (size_t t = 0; t < ARRAY_SIZE(tables); t++) {
-		sqlite3_stmt *select =
-			prepared(db, "SELECT * FROM %s NOT INDEXED ORDER BY 1", tables[t]);
-
-		while (sqlite3_step(select) == SQLITE_ROW)
-			for (int i = 0; i < sqlite3_column_count(select); i++) {
-				int type = sqlite3_column_type(select, i);
-
-				kept_add(&all, &type, sizeof(type));
-				kept_add(&all, sqlite3_column_blob(select, i),
-					 (size_t)sqlite3_column_bytes(select, i));
-			}
-		sqlite3_finalize(select);
-	}
-	kept_end(&all, &n, ret_hex);
-	sqlite3_close(db);
-}
 
 static void byte_flip(const struct world *w, uint64_t random, size_t *ret_offset)
 {

@@ -156,7 +156,7 @@ static int objective_take(struct scene *s, struct model *m, struct fy_node *node
 	for (o->indicator = 0; o->indicator < N_INDICATORS; o->indicator++)
 		if (strcmp(indicator, indicator_name(o->indicator)) == 0)
 			break;
-	if (o->indicator == INDICATOR_RUNQUEUE_WAIT)
+	if (o->indicator != INDICATOR_MEMORY_STALL)
 		o->quantile_permyriad = words == 3 ? strtoull(first + 1, NULL, 10) * 100 : 9900;
 	if (o->indicator == N_INDICATORS || !value_parse(words == 3 ? second : first, &o->budget))
 		return node_fail(node, e, "'%s' is no objective", text);
@@ -665,7 +665,7 @@ static char *amount_print(struct scene *s, enum indicator indicator, uint64_t am
 
 	if (amount >= MISSING)
 		return value_print(s, amount);
-	return arena_strdup(&s->arena, indicator == INDICATOR_RUNQUEUE_WAIT
+	return arena_strdup(&s->arena, indicator != INDICATOR_MEMORY_STALL
 					       ? duration_format(amount, buf, sizeof(buf))
 					       : share_format(amount, buf, sizeof(buf)));
 }

@@ -164,7 +164,8 @@ static int adopt(struct act *act, int argc, char **argv)
 
 	for (int i = 2; i < argc && n < ARRAY_SIZE(pids); i++)
 		pids[n++] = atoi(argv[i]);
-	int r = act_adopt(act, argv[1], pids, n, &e);
+	const struct adoption adoption = { .model = argv[1], .pids = pids, .n_pids = n };
+	int r = act_adopt(act, &adoption, &e);
 
 	if (r < 0)
 		fprintf(stderr, "act_tool: %s\n", e.text);

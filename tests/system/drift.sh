@@ -35,16 +35,15 @@ else:
     print("none")' "$@"
 }
 
-# Rows of the journal's events, oldest first. The database is the daemon's: only while it is stopped.
-events() { # KIND MODEL FIELD...
-	python3 - "$@" <<-'END'
-	import json, sqlite3, sys
-	db = sqlite3.connect("file:/var/lib/modelgov/journal.db?mode=ro", uri=True)
-	for (details,) in db.execute("SELECT details FROM event WHERE kind = ? ORDER BY seq", (sys.argv[1],)):
-	    d = json.loads(details)
-	    if d["model"] == sys.argv[2]:
-	        print(*[d[f] for f in sys.argv[3:]])
-	END
+# "KIND MODEL WRITER NAME FOUND TIMES" of each drift in the record, oldest first. The database is the daemon's: only
+# while it is stopped.
+recorded() {
+	python3 -c '
+import json, sqlite3
+db = sqlite3.connect("file:/var/lib/modelgov/journal.db?mode=ro", uri=True)
+for kind, details in db.execute("SELECT kind, details FROM event WHERE kind LIKE \"drift%\" ORDER BY seq"):
+    d = json.loads(details)
+    print(kind, *[d[f] for f in ("model", "writer", "comm", "found", "times")])'
 }
 
 # change NAME MODEL FILE WEIGHT TOLD COMMAND...: the command changes FILE; WEIGHT is there again, the status tells
@@ -119,13 +118,13 @@ sed -i 's/class: critical/class: critical, priority: 5/' /etc/modelgov/models.d/
 gets "another manifest takes it up again" 1819 knob $ocr/cpu.weight
 
 systemctl stop modelgovd
-is "the record has every put-back" "property 1 200
-property 2 200
-property 3 200
-property 1 201" "$(events drift ocr writer times found)"
-is "and what was left alone" "property 3 201" "$(events drift_left_alone ocr writer times found)"
-is "and of the others" "direct 1 bash
-runtime 1 systemd
-runtime 2 crun
-reload 1 systemd" "$(events drift batch writer times comm; events drift feed writer times comm; events drift speech writer times comm)"
+is "the record has every one of them" "drift ocr property systemd 200 1
+drift batch direct bash 300 1
+drift feed runtime systemd 250 1
+drift feed runtime crun 260 2
+drift speech reload systemd 150 1
+drift ocr property systemd 200 2
+drift ocr property systemd 200 3
+drift_left_alone ocr property systemd 201 3
+drift ocr property systemd 201 1" "$(recorded)"
 verdict

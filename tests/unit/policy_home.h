@@ -84,7 +84,7 @@ static inline void home_write_model(struct home *h, const char *name, const char
 
 	cr_assert(asprintf(&file, "models.d/%s.yaml", name) > 0);
 	cr_assert(asprintf(&text,
-			   "apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: %s }\n"
+			   "apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: %s, owner: t }\n"
 			   "resources:\n%s",
 			   name, resources) > 0);
 	home_write(h, file, text);

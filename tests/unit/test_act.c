@@ -5,6 +5,7 @@
  * died on the way. (What needs a kernel or systemd: tests/system/act.sh.)
  */
 #include "act.h"
+#include "cgroup.h"
 #include "driver.h"
 #include "fake_cgroup.h"
 #include "knob.h"
@@ -687,6 +688,13 @@ Test(act, a_death_after_the_change_can_be_restored)
 
 /* ---- adopting ------------------------------------------------------------------------------ */
 
+static int adopt(struct world *w, const char *model, const int32_t *pids, unsigned int n_pids)
+{
+	const struct adoption adoption = { .model = model, .pids = pids, .n_pids = n_pids };
+
+	return act_adopt(w->act, &adoption, &w->e);
+}
+
 Test(act, a_process_is_moved_below_modelgov)
 {
 	struct world w;
@@ -696,7 +704,7 @@ Test(act, a_process_is_moved_below_modelgov)
 	world_open(&w);
 	fake_cgroup_write(&w.tree, OCR, "cgroup.procs", "%s", "");
 	snprintf(expected, sizeof(expected), "%d", (int)pid);
-	cr_assert_eq(act_adopt(w.act, "ocr", &pid, 1, &w.e), 0, "%s", w.e.text);
+	cr_assert_eq(adopt(&w, "ocr", &pid, 1), 0, "%s", w.e.text);
 	expect_text(&w, OCR, "cgroup.procs", expected);
 	world_close(&w);
 }
@@ -709,12 +717,76 @@ Test(act, what_cannot_be_adopted_is_an_error_that_says_why)
 
 	world_open(&w);
 	for (unsigned int i = 0; i < ARRAY_SIZE(names); i++)
-		cr_expect_eq(act_adopt(w.act, names[i], &pid, 1, &w.e), -EINVAL, "'%s'", names[i]);
+		cr_expect_eq(adopt(&w, names[i], &pid, 1), -EINVAL, "'%s'", names[i]);
 	cr_expect_not_null(strstr(w.e.text, "'a b' is not a model's name"), "%s", w.e.text);
-	cr_expect_eq(act_adopt(w.act, "ocr", &pid, 0, &w.e), -EINVAL);
-	cr_expect_eq(act_adopt(w.act, "ocr", &nobody, 1, &w.e), -EINVAL);
+	cr_expect_eq(adopt(&w, "ocr", &pid, 0), -EINVAL);
+	cr_expect_eq(adopt(&w, "ocr", &nobody, 1), -EINVAL);
 	pid = 0x7ffffffe; /* above the kernel's largest pid */
-	cr_expect_eq(act_adopt(w.act, "ocr", &pid, 1, &w.e), -ESRCH);
+	cr_expect_eq(adopt(&w, "ocr", &pid, 1), -ESRCH);
 	cr_expect_not_null(strstr(w.e.text, "adopting into model ocr"), "%s", w.e.text);
+	world_close(&w);
+}
+
+static void experiments_make(struct world *w)
+{
+	fake_cgroup_make(&w->tree, MODELGOV_TREE_EXPERIMENTS "/try");
+	fake_cgroup_write(&w->tree, MODELGOV_TREE_EXPERIMENTS, "cpu.weight", "%s", "100\n");
+	fake_cgroup_write(&w->tree, MODELGOV_TREE_EXPERIMENTS, "cpu.max", "%s", "max 100000\n");
+	fake_cgroup_write(&w->tree, MODELGOV_TREE_EXPERIMENTS, "memory.max", "%s", "max\n");
+	fake_cgroup_write(&w->tree, MODELGOV_TREE_EXPERIMENTS "/try", "cgroup.procs", "%s", "");
+}
+
+Test(act, an_experiment_is_moved_below_the_budget_of_all_experiments)
+{
+	const struct budget budget = { .cpu_weight = 30, .cpu_max = 40000, .memory_max = VALUE_MAX };
+	int32_t pid = getpid();
+	const struct adoption adoption = {
+		.model = "try", .experiments = &budget, .pids = &pid, .n_pids = 1
+	};
+	struct world w;
+	char expected[16];
+
+	world_open(&w);
+	experiments_make(&w);
+	snprintf(expected, sizeof(expected), "%d", (int)pid);
+	cr_assert_eq(act_adopt(w.act, &adoption, &w.e), 0, "%s", w.e.text);
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS "/try", "cgroup.procs", expected);
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS, "cpu.weight", "30");
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS, "cpu.max", "40000 100000");
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS, "memory.max", "max");
+	world_close(&w);
+}
+
+Test(act, an_experiment_whose_budget_cannot_be_set_is_not_adopted)
+{
+	const struct budget budget = { .cpu_weight = 30, .cpu_max = 40000, .memory_max = 1 << 20 };
+	int32_t pid = getpid();
+	const struct adoption adoption = {
+		.model = "try", .experiments = &budget, .pids = &pid, .n_pids = 1
+	};
+	struct world w;
+	char path[PATH_MAX + 64];
+
+	world_open(&w);
+	experiments_make(&w);
+	snprintf(path, sizeof(path), "%s" MODELGOV_TREE_EXPERIMENTS "/memory.max", w.tree.root);
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(act_adopt(w.act, &adoption, &w.e), -ENOENT);
+	cr_expect_not_null(strstr(w.e.text, "the budget of experiments"), "%s", w.e.text);
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS "/try", "cgroup.procs", "");
+	world_close(&w);
+}
+
+Test(act, a_changed_budget_reaches_the_slice_that_is_there)
+{
+	const struct budget budget = { .cpu_weight = 5, .cpu_max = 1000, .memory_max = 4096 };
+	struct world w;
+
+	world_open(&w);
+	cr_assert_eq(act_confine(w.act, &budget, &w.e), 0, "nothing was adopted: nothing to do");
+	experiments_make(&w);
+	cr_assert_eq(act_confine(w.act, &budget, &w.e), 0, "%s", w.e.text);
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS, "cpu.max", "1000 100000");
+	expect_text(&w, MODELGOV_TREE_EXPERIMENTS, "memory.max", "4096");
 	world_close(&w);
 }

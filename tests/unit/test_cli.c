@@ -140,6 +140,8 @@ static const char status_json[] =
 	"  \"targets\":[]}],"
 	"\"health\":[{\"part\":\"PSI\",\"is_ok\":false,\"detail\":\"boot with psi=1\"},"
 	" {\"part\":\"run queue (BPF)\",\"is_ok\":true,\"detail\":\"\"}],"
+	"\"drifts\":[{\"model\":\"ocr\",\"left_alone\":true,\"sentence\":\"cpu.weight of ocr was "
+	"changed.\"}],"
 	"\"drops\":[{\"cause\":\"no slot\",\"count\":12},{\"cause\":\"never\",\"count\":0}],"
 	"\"journal\":{\"rows_written\":412,\"rows_lost\":3,\"backlog\":0,\"problem\":\"disk is "
 	"full\"},"
@@ -510,6 +512,7 @@ Test(cli, status_shows_all_that_the_daemon_tells)
 		"4 values",
 		"0.12% of one CPU, 9MiB memory",
 		"DEGRADED  PSI: boot with psi=1",
+		"drift     cpu.weight of ocr was changed.",
 		"12 no slot",
 		"9.1ms/5ms",
 		"-82%",
@@ -637,6 +640,95 @@ Test(cli, check_says_where_the_error_is_and_exits_3)
 	assert_has(out, "\"ok\": true");
 	assert_runs("check nosuch", FAILED);
 	assert_has(problem, "nosuch");
+}
+
+#define TEMPLATE                                                                                   \
+	"apiVersion: modelgov/v1\nkind: Template\nresources: { class: batch, cpu: { floor: 3% } }\n"
+
+Test(cli, new_makes_a_manifest_and_show_says_where_each_value_comes_from)
+{
+	cr_assert_eq(mkdir(in_folder("etc/templates.d"), 0755), 0);
+	file_write("etc/templates.d/t.yaml", TEMPLATE);
+	assert_runs("new speech --template t --etc etc", OK);
+	file_write("etc/models.d/speech.yaml", out);
+	assert_runs("check --strict etc", OK);
+	assert_runs("show speech --etc etc", OK);
+	assert_has(out, "resources.cpu.floor");
+	assert_has(out, "template t (t.yaml:3)  3%");
+	assert_has(out, "speech.yaml:8 ");
+	assert_runs("show speech --etc etc --json", OK);
+	assert_has(out, "\"origin\": \"template t (t.yaml:3)\"");
+
+	assert_runs("new speech -t nosuch --etc etc", FAILED);
+	assert_has(problem, "there is no template nosuch");
+	assert_runs("new Speech --etc etc", POLICY);
+	assert_runs("show nosuch --etc etc", FAILED);
+	assert_has(problem, "modelgov new nosuch makes a manifest");
+	assert_runs("show --etc etc", USAGE);
+	file_write("etc/models.d/speech.yaml", "");
+	assert_runs("show speech --etc etc", POLICY);
+	assert_has(problem, "etc/models.d/speech.yaml: error: the file is empty");
+}
+
+static json_t *in_force; /* what the daemon's Generation answers */
+
+static void on_generation(struct request *r, json_t *parameters, void *userdata)
+{
+	if (json_integer_value(json_object_get(parameters, "number")) > 7)
+		request_fail(r, "NotFound", "no generation 8 is kept");
+	else
+		request_reply(r, json_incref(in_force));
+}
+
+static const struct method keeper[] = {
+	{ "Generation", ROLE_VIEWER, "(number: int) -> ()", "", on_generation },
+	{ 0 },
+};
+
+Test(cli, diff_compares_directories_canonical_files_and_generations)
+{
+	file_write("etc/models.d/ocr.yaml", MANIFEST("class: batch"));
+	assert_runs("show --canonical --etc etc", OK);
+	file_write("old.json", out);
+	in_force = json_pack("{s:{s:s}}", "generation", "canonical", out);
+	assert_runs("diff etc old.json", OK);
+	assert_has(out, ": 0 differences\n");
+
+	file_write("etc/models.d/ocr.yaml", MANIFEST("class: critical"));
+	assert_runs("diff old.json etc", OK);
+	assert_has(out, ": 1 difference\nocr\n    resources.class: batch -> critical\n");
+	assert_runs("diff old.json etc --json", OK);
+	assert_has(out, "\"before\": \"batch\"");
+	assert_runs("diff etc nosuch", FAILED);
+	assert_has(problem, "write a directory, a file in canonical form, or the number");
+	assert_runs("diff etc", USAGE);
+	assert_runs("diff --etc", UNREACHABLE);
+
+	daemon_start(keeper);
+	assert_runs("diff --etc etc", OK);
+	assert_has(out, "resources.class: batch -> critical");
+	assert_runs("diff 7 etc", OK);
+	assert_has(out, "resources.class: batch -> critical");
+	assert_runs("diff 8 etc", FAILED);
+	assert_has(problem, "no generation 8 is kept");
+	daemon_stop();
+	json_decref(in_force);
+
+	file_write("old.json", "{}");
+	assert_runs("diff old.json etc", POLICY);
+	assert_has(problem, "old.json: canonical policy: it is of version none");
+}
+
+Test(cli, the_schema_is_json)
+{
+	json_t *schema;
+
+	assert_runs("schema", OK);
+	schema = json_loads(out, 0, NULL);
+	cr_assert_not_null(schema);
+	cr_expect_str_eq(json_string_value(json_object_get(schema, "$schema")),
+			 "https://json-schema.org/draft/2020-12/schema");
+	json_decref(schema);
 }
 
 Test(cli, run_and_attach_want_root_and_a_manifest)

@@ -297,6 +297,9 @@ Test(control, a_request_over_the_limit_is_refused)
 	static char text[CONTROL_REQUEST_LIMIT_BYTES + 1];
 	int fd = client_open();
 
+	cr_assert_eq(control->connections->in.limit, CONTROL_MESSAGE_LIMIT_BYTES, "an operator's");
+	control->connections->role = ROLE_VIEWER;
+	control->connections->in.limit = CONTROL_REQUEST_LIMIT_BYTES;
 	memset(text, ' ', sizeof(text));
 	for (size_t sent = 0; sent < sizeof(text); loop_settle()) {
 		ssize_t n = send(fd, text + sent, sizeof(text) - sent, MSG_NOSIGNAL);
@@ -314,7 +317,7 @@ Test(control, a_reply_over_the_limit_becomes_an_error)
 {
 	int fd = client_open();
 
-	assert_has(ask(fd, CALL("Huge", "{\"bytes\":4194304}")), "org.modelgov.Governor.TooLarge");
+	assert_has(ask(fd, CALL("Huge", "{\"bytes\":16777216}")), "org.modelgov.Governor.TooLarge");
 	cr_assert_str_eq(ask(fd, ECHO("still there")), ECHOED("still there"));
 	close(fd);
 }
@@ -445,6 +448,66 @@ Test(control, the_kernel_tells_who_asks)
 			_exit(ask_as(USER, cases[i].gid, cases[i].supplementary));
 		cr_assert_eq(status_of(pid), cases[i].errno_, "case %zu", i);
 	}
+}
+
+static enum role by_group(const struct peer *peer, void *userdata)
+{
+	for (size_t i = 0; i < peer->n_groups; i++)
+		if (peer->groups[i] == 54322)
+			return ROLE_VIEWER;
+	return ROLE_NOBODY;
+}
+
+Test(control, the_daemon_may_give_a_role_to_whom_the_fixed_rule_gives_none)
+{
+	struct control_options options = { .path = path,
+					   .methods = methods,
+					   .userdata = &fake,
+					   .viewer_gid = NO_GROUP,
+					   .role_of = by_group };
+	struct stat st;
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		fprintf(stderr,
+			"skip the_daemon_may_give_a_role: needs root to become other users\n");
+		return;
+	}
+	control_close(control);
+	cr_assert_eq(chmod(folder, 0755), 0);
+	cr_assert_eq(control_open(event, &options, &control, &e), 0, "%s", e.text);
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, 0666, "everybody may ask who they are");
+	if ((pid = fork()) == 0)
+		_exit(ask_as(54323, 54323, 54322));
+	cr_expect_eq(status_of(pid), 0);
+	if ((pid = fork()) == 0)
+		_exit(ask_as(54323, 54323, 54321));
+	cr_expect_eq(status_of(pid), EACCES);
+}
+
+Test(control, strangers_take_a_few_places_only)
+{
+	enum role roles[] = { ROLE_NOBODY, ROLE_NOBODY, ROLE_NOBODY, ROLE_NOBODY };
+	int fds[ARRAY_SIZE(roles)];
+	pid_t pid;
+
+	if (geteuid() != 0) {
+		fprintf(stderr, "skip strangers_take_a_few_places_only: needs root to become "
+				"another user\n");
+		return;
+	}
+	cr_assert_eq(chmod(folder, 0755), 0);
+	cr_assert_eq(chmod(path, 0666), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++) {
+		fds[i] = client_open();
+		control->connections->role = roles[i];
+	}
+	if ((pid = fork()) == 0)
+		_exit(ask_as(54323, 54323, 54321));
+	cr_expect_eq(status_of(pid), EREMOTEIO, "too many clients");
+	for (size_t i = 0; i < ARRAY_SIZE(roles); i++)
+		close(fds[i]);
 }
 
 /* Takes every place that a viewer can get, then waits until its end of the pipe is closed. */

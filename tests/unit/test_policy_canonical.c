@@ -91,12 +91,32 @@ Test(policy_canonical, comes_back_to_the_byte_with_the_same_digest)
 	cr_expect_eq(again->n_models, p->n_models);
 	cr_expect_str_eq(again->models[0].contract.inputs[1].shape, "[any, 3, 224, 224]");
 	cr_expect_eq(again->models[0].contract.depends_on[0].timeout_ns, 20 * NSEC_PER_MSEC);
-	cr_expect_eq(again->models[0].preemption.may, 1u << CLASS_BATCH | 1u << CLASS_EXPERIMENT);
+	cr_expect_eq(again->models[0].preemption.may, 1u << CLASS_STANDARD | 1u << CLASS_BATCH);
 	cr_expect_eq(again->models[0].checks[0].command.n, 3);
 	cr_expect_eq(again->models[0].values[KNOB_CPU_MAX], VALUE_MAX);
 	cr_expect_eq(again->models[0].values[KNOB_CPU_WEIGHT], MISSING);
 	cr_expect_str_eq(again->models[0].file, "");
 	policy_free(again);
+}
+
+/* As bits they are VALUE_MAX and MISSING. */
+Test(policy_canonical, priorities_below_zero_are_numbers_like_others)
+{
+	for (int priority = -3; priority <= 0; priority++) {
+		_cleanup_home_ struct home h;
+		char resources[64], in_form[32];
+
+		home_open(&h);
+		snprintf(resources, sizeof(resources), "  class: batch\n  priority: %d\n", priority);
+		snprintf(in_form, sizeof(in_form), "\"priority\":%d}", priority);
+		home_write_model(&h, "a", resources);
+		_cleanup_free_ char *text = policy_canonical(home_load_right(&h));
+		struct policy *again = back(text);
+
+		cr_expect(strstr(text, in_form), "%s", text);
+		cr_expect_eq(again->models[0].priority, priority);
+		policy_free(again);
+	}
 }
 
 Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
@@ -106,7 +126,7 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 	} cases[] = {
 		{ "", "it is not JSON" },
 		{ "[]", "version none" },
-		{ "{\"apiVersion\":\"modelgov/v2\"}", "version modelgov/v2; this program reads" },
+		{ "{\"apiVersion\":\"modelgov/v2\"}", "version 'modelgov/v2'; this program reads" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{}}", "it has no models" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{}}",
 		  "byte 36 is not what this version would write" },
@@ -121,16 +141,29 @@ Test(policy_canonical, what_is_no_canonical_form_is_refused_with_a_reason)
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{\"tik\":1},\"models\":{}}",
 		  "unknown key 'tik'; did you mean 'tick'?" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"host\":{},\"models\":{}}",
-		  "it is not JSON: duplicate" },
+		  "it is not JSON: 'duplicate" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
 		  "{\"name\":\"b\"},\"resources\":{\"class\":\"batch\"}}}}",
 		  "model a: error: metadata.name: 'b' is not" },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
 		  "{\"name\":\"a\"}}}}",
 		  "model a: error: key 'resources' is missing" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"../a\\u001b\":{}}}",
+		  "model '../a\\x1b': error: " },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"metadata\":"
+		  "{\"name\":\"a\",\"owner\":\"\\u001b[2J\"}}}}",
+		  "model a: error: holds control or invisible characters" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{\"mode\":\"\\u001b[31m\"},"
+		  "\"models\":{}}",
+		  "host: error: holds control or invisible characters" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"o\\r\":{}}}",
+		  "model 'o\\x0d': error: " },
 		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":[[[[[[[[[[[[[[[[[["
 		  "[[]]]]]]]]]]]]]]]]]]]]}}",
 		  "model a: error: is not a group of keys" },
+		{ "{\"apiVersion\":\"modelgov/v1\",\"host\":{},\"models\":{\"a\":{\"b\":"
+		  "[[[[[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]]]]]}}}",
+		  "model a: error: is nested more than 16 levels deep" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)

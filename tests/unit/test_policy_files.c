@@ -7,8 +7,8 @@
 #include <sys/sysmacros.h>
 
 #define GOOD                                                                                       \
-	"apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr }\nresources: { class: "      \
-	"batch }\n"
+	"apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr, owner: t }\nresources: { "   \
+	"class: batch }\n"
 #define BIG_BYTES (10 * 1000 * 1000)
 
 static void said_is(struct home *h, const char *expected)
@@ -297,23 +297,22 @@ Test(policy_files, more_models_than_are_governed_are_refused_before_they_are_rea
 		    "host\n");
 }
 
-Test(policy_files, eighty_thousand_keys_are_refused_at_once)
+Test(policy_files, forty_thousand_keys_are_refused_at_once)
 {
 	_cleanup_home_ struct home h;
 	_cleanup_free_ char *text = malloc(POLICY_FILE_LIMIT_BYTES);
 	size_t n = 0;
 
 	home_open(&h);
-	while (n + 3 <= POLICY_FILE_LIMIT_BYTES)
-		n += (size_t)sprintf(text + n, "a:%s", "\n");
+	for (unsigned int i = 0; n + 8 <= POLICY_FILE_LIMIT_BYTES; i++)
+		n += (size_t)sprintf(text + n, "%x:\n", i);
 	home_write_bytes(&h, "models.d/ocr.yaml", text, n);
 
 	uint64_t began = clock_monotonic_ns();
 
 	said_is(&h, "models.d/ocr.yaml: error: the file holds more than 4000 keys and values; a "
 		    "manifest has a few dozen\n");
-	/* 0.1 s natively, 2 s under a sanitizer; the library's own check for duplicates takes
-	 * minutes */
+	/* milliseconds natively; the library's own check for duplicates takes minutes */
 	cr_assert_lt(clock_monotonic_ns() - began, 30 * NSEC_PER_SEC);
 }
 

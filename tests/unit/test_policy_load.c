@@ -131,7 +131,7 @@ Test(policy_load, what_is_not_said_is_not_touched)
 	cr_expect_eq(m->cpu_floor_permyriad, 100);
 	cr_expect_eq(m->n_objectives + m->n_units + m->n_cgroups + m->n_labels, 0);
 	cr_expect_str_eq(m->version, "");
-	cr_expect_str_eq(m->owner, "");
+	cr_expect_str_eq(m->owner, "t");
 }
 
 Test(policy_load, host_settings_have_defaults_and_arrive)

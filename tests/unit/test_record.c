@@ -271,6 +271,50 @@ Test(explain, an_action_names_the_numbers_and_the_culprit)
 	     "a reservation of 0.5cpu.");
 }
 
+Test(explain, a_drift_names_who_changed_what_and_how_often)
+{
+	struct drift d = { .model = 1, .knob = KNOB_CPU_WEIGHT, .written = 1455, .found = 200,
+			   .wanted = 1455, .times = 2,
+			   .writer = { WRITER_DIRECT, 4711, "bash" } };
+	struct action a = { .model = 1, .knob = KNOB_CPU_WEIGHT, .expected = 200, .value = 1819,
+			    .reason = REASON_DRIFT, .why = nothing, .written = 1455, .times = 1,
+			    .writer = { WRITER_RUNTIME, 12, "crun" } };
+
+	says(explain_drift(&policy, &d),
+	     "cpu.weight of ocr was changed from 1455 to 200 by bash, process 4711, by a direct write; "
+	     "put back (2nd time in ten minutes).");
+	d.writer = (struct writer){ WRITER_PROPERTY, 1, "systemd" };
+	says(explain_drift(&policy, &d),
+	     "cpu.weight of ocr was changed from 1455 to 200 by systemd, because somebody set a property "
+	     "of the unit (as systemctl set-property does); put back (2nd time in ten minutes).");
+	d.writer.kind = WRITER_RELOAD;
+	says(explain_drift(&policy, &d),
+	     "cpu.weight of ocr was changed from 1455 to 200 by systemd at a daemon-reload; put back "
+	     "(2nd time in ten minutes).");
+	d.writer = (struct writer){ WRITER_UNKNOWN, 0, "" };
+	says(explain_drift(&policy, &d),
+	     "cpu.weight of ocr was changed from 1455 to 200 by somebody who was not seen; put back "
+	     "(2nd time in ten minutes).");
+	says(explain_action(&policy, &a),
+	     "cpu.weight of ocr was changed from 1455 to 200 by the container runtime crun, process 12, "
+	     "by a direct write; set to 1819 (1st time in ten minutes).");
+}
+
+Test(explain, what_is_left_alone_has_a_cure)
+{
+	for (unsigned int kind = 0; kind < N_WRITERS; kind++) {
+		const struct drift d = { .model = 1, .knob = KNOB_MEMORY_MAX, .written = 1 << 20,
+					 .found = VALUE_MAX, .wanted = 1 << 20, .times = 3,
+					 .is_left_alone = true,
+					 .writer = { (enum writer_kind)kind, 1, "" } };
+		_cleanup_free_ char *text = explain_drift(&policy, &d);
+
+		cr_assert_not_null(strstr(text, "memory.max of ocr was changed from 1MiB to max by "));
+		cr_assert_not_null(strstr(text, "; left alone after 3 times, although 1MiB is wanted; "
+						"cure: "));
+	}
+}
+
 Test(explain, also_doing_nothing_has_a_reason)
 {
 	struct evidence kept = broken;

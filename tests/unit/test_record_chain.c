@@ -11,6 +11,7 @@
 #include <sqlite3.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 TestSuite(record, .timeout = 120);
 
@@ -281,6 +282,127 @@ Test(record, another_tool_computes_the_same_chain)
 	world_close(&w);
 }
 
+/* ---- checkpoints ------------------------------------------------------------------------------
+ */
+
+static void text_write(const struct world *w, const char *name, const char *text)
+{
+	char path[128];
+	struct err e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/%s", w->directory, name);
+	cr_assert_eq(file_replace(path, text, strlen(text), 0644, &e), 0, "%s", e.text);
+}
+
+/* As many events as it takes for a checkpoint; returns that entry. */
+static json_t *checkpoint_make(struct world *w)
+{
+	for (uint64_t i = 0; i < 1000; i++) {
+		journal_event(w->journal, i, "noise", json_object());
+		if (i % 300 == 0)
+			world_settle(w);
+	}
+	json_t *list = world_ask(w, QUESTION_ENTRIES, json_pack("{s:s}", "kind", "checkpoint"));
+
+	cr_assert_eq(json_array_size(list), 1);
+	json_t *entry = json_incref(json_array_get(list, 0));
+
+	json_decref(list);
+	return entry;
+}
+
+Test(record, a_checkpoint_is_one_that_minisign_verifies)
+{
+	struct world w;
+	struct stat st;
+	char command[256];
+
+	if (system("minisign -v >/dev/null 2>&1") != 0) {
+		fputs("skip record: no minisign here\n", stderr);
+		return;
+	}
+	world_open(&w);
+	json_t *entry = checkpoint_make(&w), *body = json_object_get(entry, "body");
+
+	text_write(&w, "head", text_in(body, "message"));
+	text_write(&w, "head.minisig", text_in(body, "signature"));
+	snprintf(command, sizeof(command),
+		 "cd %s && minisign -V -H -p record.pub -m head | grep -q 'verified' && echo x "
+		 ">>head && "
+		 "! minisign -V -q -p record.pub -m head 2>/dev/null",
+		 w.directory);
+	cr_assert_eq(system(command), 0, "%s", text_in(body, "signature"));
+	snprintf(command, sizeof(command), "%s/record.key", w.directory);
+	cr_assert_eq(stat(command, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600, "the key is nobody else's");
+	json_decref(entry);
+	json_t *report = world_ask(&w, QUESTION_CHAIN, NULL);
+	json_t *sealed = json_object_get(report, "sealed");
+
+	cr_assert_eq(number_in(sealed, "last"), 1001);
+	cr_assert_eq(number_in(sealed, "keys"), 1);
+	json_decref(report);
+	world_close(&w);
+}
+
+/* What somebody does who may write the file: changes an entry and gives all that follow new hashes.
+ */
+static void past_forge(const struct world *w, uint64_t changed)
+{
+	unsigned char hash[HASH_BYTES] = { 0 };
+	char path[128];
+	sqlite3 *db;
+	sqlite3_stmt *select, *update;
+	struct err e = { 0 };
+
+	snprintf(path, sizeof(path), "%s/journal.db", w->directory);
+	cr_assert_eq(sqlite3_open(path, &db), SQLITE_OK);
+	sqlite3_exec(db, "PRAGMA synchronous=OFF; BEGIN", NULL, NULL, NULL);
+	sqlite3_prepare_v2(db, ENTRY_COLUMNS " ORDER BY seq", -1, &select, NULL);
+	sqlite3_prepare_v2(db, "UPDATE entry SET wall_ns = ?, hash = ? WHERE seq = ?", -1, &update,
+			   NULL);
+	while (sqlite3_step(select) == SQLITE_ROW) {
+		struct link l;
+
+		cr_assert_eq(link_read(select, &l, &e), 0);
+		l.wall_ns += l.seq == changed;
+		link_hash(&l, hash, hash);
+		sqlite3_bind_int64(update, 1, (sqlite3_int64)l.wall_ns);
+		sqlite3_bind_blob(update, 2, hash, HASH_BYTES, SQLITE_STATIC);
+		sqlite3_bind_int64(update, 3, (sqlite3_int64)l.seq);
+		cr_assert_eq(sqlite3_step(update), SQLITE_DONE);
+		sqlite3_reset(update);
+		link_fini(&l);
+	}
+	sqlite3_finalize(select);
+	sqlite3_finalize(update);
+	cr_assert_eq(sqlite3_exec(db, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+Test(record, a_past_that_was_written_anew_is_not_what_the_checkpoint_signed)
+{
+	struct world w;
+	struct err e = { 0 };
+	json_t *report = NULL;
+	char line[640];
+
+	world_open(&w);
+	json_decref(checkpoint_make(&w));
+	world_stop(&w);
+	past_forge(&w, 0);
+	cr_assert_eq(journal_read(w.directory, QUESTION_CHAIN, NULL, &report, &e), 0);
+	cr_assert_str_eq(broken_in(report, line, sizeof(line)), "", "nothing was changed");
+	json_decref(report);
+	past_forge(&w, 500);
+	cr_assert_eq(journal_read(w.directory, QUESTION_CHAIN, NULL, &report, &e), 0);
+	cr_assert_str_eq(
+		broken_in(report, line, sizeof(line)),
+		"entry 1001: the checkpoint signs another entry or hash than the one before it");
+	json_decref(report);
+	world_close(&w);
+}
+
 /* ---- age and size -----------------------------------------------------------------------------
  */
 
@@ -314,7 +436,7 @@ Test(record, old_entries_go_and_the_chain_goes_on_from_where_they_ended)
 	events_write(&w, 500, now_ns - 7200 * NSEC_PER_SEC);
 	events_write(&w, 700, now_ns);
 	report = world_ask(&w, QUESTION_CHAIN, NULL);
-	cr_assert_eq(number_in(report, "entries"), 700 + 1, "and the one that tells of it");
+	cr_assert_eq(number_in(report, "entries"), 700 + 2, "and the one that tells of it, and a checkpoint");
 	json_decref(report);
 	entries = world_ask(&w, QUESTION_ENTRIES, json_pack("{s:s}", "kind", "trimmed"));
 	cr_assert_eq(number_in(json_object_get(json_array_get(entries, 0), "body"), "to"), 500);
@@ -450,6 +572,82 @@ Test(record, a_corrupt_file_is_an_answer_and_not_the_end)
 	journal_get_status(w.journal, &s);
 	cr_assert_gt(s.rows_lost, 0);
 	world_close(&w);
+}
+
+/* ---- crashes and rivals ------------------------------------------------------------------------
+ */
+
+/* Keeps generations for ever and writes the number of each that was answered into the pipe. */
+static void __attribute__((noreturn)) generations_make(struct world *w, int answers)
+{
+	struct answered a;
+
+	world_start(w);
+	for (unsigned int i = 0;; i++) {
+		char canonical[32];
+
+		snprintf(canonical, sizeof(canonical), "{\"n\":%u}", i);
+		uint64_t number = generation_keep(w, generation_of(canonical),
+						  change_of(canonical, "kept"), &a);
+
+		if (write(answers, &number, sizeof(number)) != sizeof(number))
+			_exit(1);
+	}
+}
+
+Test(record, what_was_answered_survives_a_kill_at_any_moment)
+{
+	struct world w;
+	uint64_t last = 0;
+
+	world_open(&w);
+	world_stop(&w);
+	for (unsigned int round = 0; round < 20; round++) {
+		int answers[2];
+		uint64_t number;
+
+		cr_assert_eq(pipe(answers), 0);
+		pid_t child = fork();
+
+		if (child == 0)
+			generations_make(&w, answers[1]);
+		close(answers[1]);
+		usleep(10000 + 1371 * round);
+		kill(child, SIGKILL);
+		cr_assert_eq(waitpid(child, NULL, 0), child);
+		while (read(answers[0], &number, sizeof(number)) == sizeof(number))
+			last = number;
+		close(answers[0]);
+		world_start(&w);
+		json_t *now = world_ask(&w, QUESTION_GENERATION, NULL);
+		uint64_t in_force = json_object_size(now) ? (uint64_t)number_in(now, "number") : 0;
+
+		cr_assert(in_force == last || in_force == last + 1, "%llu in force, %llu answered",
+			  (unsigned long long)in_force, (unsigned long long)last);
+		last = in_force;
+		json_decref(now);
+		assert_sound(&w);
+		world_stop(&w);
+	}
+	cr_assert_gt(last, 5);
+	world_close(&w);
+}
+
+Test(record, a_second_writer_is_turned_away)
+{
+	struct world w, rival;
+	struct answered a;
+
+	world_open(&w);
+	cr_assert_eq(change_keep(&w, change_of("{}", "gating"), "proposed", &a), 1);
+	rival = w;
+	world_start(&rival);
+	cr_assert_eq(change_keep(&rival, change_of("{}", "gating"), "proposed", &a), 0);
+	cr_assert_not_null(strstr(a.problem, "another modelgovd writes"), "%s", a.problem);
+	world_stop(&w);
+	cr_assert_eq(change_keep(&rival, change_of("{}", "gating"), "proposed", &a), 2, "%s",
+		     a.problem);
+	world_close(&rival);
 }
 
 /* ---- older files ------------------------------------------------------------------------------

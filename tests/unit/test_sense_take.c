@@ -630,3 +630,65 @@ Test(sense_take, a_root_that_is_not_there_is_refused)
 	cr_assert(strstr(e.text, "/nowhere"), "%s", e.text);
 	cr_assert_null(sense);
 }
+
+/* ---- what modelgov wrote --------------------------------------------------------------------- */
+
+/* Of the only target. */
+static uint64_t written_of(const struct observation *now, enum knob knob)
+{
+	cr_assert_eq(now->n_targets, 1);
+	return now->targets[0].written[knob];
+}
+
+Test(sense_take, what_was_written_is_shown_until_the_policy_drops_the_key)
+{
+	fake_cgroup_make(&fake, "/x");
+	model_add("ocr", NULL, "/x")->values[KNOB_PIDS_MAX] = 100;
+	sense_start();
+	follow();
+	const struct observation *now = take();
+	uint64_t id = now->targets[0].cgroup_id;
+
+	cr_assert_eq(written_of(now, KNOB_PIDS_MAX), MISSING);
+	sense_note_written(sense, id, KNOB_PIDS_MAX, 100);
+	sense_note_written(sense, id, KNOB_CPU_WEIGHT, 100);
+	sense_note_written(sense, id + 1, KNOB_CPU_WEIGHT, 999);
+	now = take();
+	cr_assert_eq(written_of(now, KNOB_PIDS_MAX), 100);
+	cr_assert_eq(written_of(now, KNOB_CPU_WEIGHT), 100);
+
+	policy_next();
+	model_add("ocr", NULL, "/x");
+	follow();
+	now = take();
+	cr_assert_eq(written_of(now, KNOB_PIDS_MAX), MISSING);
+	cr_assert_eq(written_of(now, KNOB_CPU_WEIGHT), 100);
+	sense_forget_written(sense);
+	cr_assert_eq(written_of(take(), KNOB_CPU_WEIGHT), MISSING);
+}
+
+Test(sense_take, a_value_that_is_not_what_was_written_is_an_intrusion)
+{
+	fake_cgroup_make(&fake, "/x");
+	model_add("ocr", NULL, "/x");
+	sense_start();
+	follow();
+	const struct observation *now = take();
+	uint64_t id = now->targets[0].cgroup_id;
+
+	sense_note_written(sense, id, KNOB_CPU_WEIGHT, 100);
+	sense_note_written(sense, id, KNOB_MEMORY_MAX, VALUE_MAX);
+	cr_assert_eq(take()->n_intrusions, 0);
+	fake_cgroup_write(&fake, "/x", "memory.max", "4096\n");
+	fake_cgroup_write(&fake, "/x", "cpu.weight", "7\n");
+	now = take();
+	cr_assert_eq(now->n_intrusions, 2);
+	cr_assert_eq(now->intrusions[0].cgroup_id, id);
+	cr_assert_eq(now->intrusions[0].knob, KNOB_CPU_WEIGHT, "ordered by knob");
+	cr_assert_eq(now->intrusions[1].knob, KNOB_MEMORY_MAX);
+	cr_assert_eq(now->intrusions[0].writer.kind, WRITER_UNKNOWN, "this process is no stranger");
+	fake_cgroup_write(&fake, "/x", "cpu.weight", "%s", "");
+	cr_assert_eq(take()->n_intrusions, 1, "what cannot be read was not written");
+	sense_note_written(sense, id, KNOB_MEMORY_MAX, 4096);
+	cr_assert_eq(take()->n_intrusions, 0);
+}

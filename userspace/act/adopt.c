@@ -4,10 +4,13 @@
  *
  *   modelgov.slice/modelgov-NAME.scope        systemd's: weights, by properties
  *                  modelgov-NAME.scope/main   ours (Delegate=yes): everything else
+ *                  modelgov-experiments.slice/modelgov-NAME.scope   of experiments
  *
  *   /modelgov/NAME                            ours, on hosts without systemd
+ *   /modelgov/experiments.slice/NAME          of experiments
  *
- * Sets no values: they come with the next plan.
+ * Sets no values of models: they come with the next plan. The slice of experiments gets theirs
+ * here: it holds them together, and nothing else is in it.
  */
 #include "systemd.h"
 
@@ -27,7 +30,7 @@
 
 #define PROCS_LIMIT_BYTES (16UL * 1024 * 1024)
 
-/* ---- the scope's job ----------------------------------------------------------------------- */
+/* ---- the scope's job --------------------------------------------------------------------- */
 
 struct job_wait {
 	const char *job; /* object path; NULL until systemd told it */
@@ -81,14 +84,14 @@ static void slot_unref(sd_bus_slot **slot)
 }
 
 /* CollectMode: a scope that failed must not block its name. */
-static int scope_message(sd_bus *bus, const char *scope, const char *model, const int32_t *pids,
-			 unsigned int n_pids, sd_bus_message **ret_m)
+static int scope_message(sd_bus *bus, const char *scope, const struct adoption *ad,
+			 sd_bus_message **ret_m)
 {
 	int r = sd_bus_message_new_method_call(bus, ret_m, SYSTEMD, MANAGER_OBJECT, MANAGER,
 					       "StartTransientUnit");
 	_cleanup_free_ char *description = NULL;
 
-	if (asprintf(&description, "model %s, governed by modelgov", model) < 0)
+	if (asprintf(&description, "model %s, governed by modelgov", ad->model) < 0)
 		return -ENOMEM;
 	if (r >= 0)
 		r = sd_bus_message_append(*ret_m, "ss", scope, "fail");
@@ -96,8 +99,10 @@ static int scope_message(sd_bus *bus, const char *scope, const char *model, cons
 		r = sd_bus_message_open_container(*ret_m, 'a', "(sv)");
 	if (r >= 0)
 		r = sd_bus_message_append(*ret_m, "(sv)(sv)(sv)(sv)", "Description", "s",
-					  description, "Slice", "s", MODELGOV_SLICE, "Delegate",
-					  "b", 1, "CollectMode", "s", "inactive-or-failed");
+					  description, "Slice", "s",
+					  ad->experiments ? MODELGOV_EXPERIMENTS : MODELGOV_SLICE,
+					  "Delegate", "b", 1, "CollectMode", "s",
+					  "inactive-or-failed");
 	if (r >= 0)
 		r = sd_bus_message_open_container(*ret_m, 'r', "sv");
 	if (r >= 0)
@@ -105,7 +110,8 @@ static int scope_message(sd_bus *bus, const char *scope, const char *model, cons
 	if (r >= 0)
 		r = sd_bus_message_open_container(*ret_m, 'v', "au");
 	if (r >= 0)
-		r = sd_bus_message_append_array(*ret_m, 'u', pids, n_pids * sizeof(*pids));
+		r = sd_bus_message_append_array(*ret_m, 'u', ad->pids,
+						ad->n_pids * sizeof(*ad->pids));
 	if (r >= 0)
 		r = sd_bus_message_close_container(*ret_m);
 	if (r >= 0)
@@ -115,8 +121,7 @@ static int scope_message(sd_bus *bus, const char *scope, const char *model, cons
 	return r < 0 ? r : sd_bus_message_append(*ret_m, "a(sa(sv))", 0);
 }
 
-static int scope_start(sd_bus *bus, const char *scope, const char *model, const int32_t *pids,
-		       unsigned int n_pids, struct err *e)
+static int scope_start(sd_bus *bus, const char *scope, const struct adoption *ad, struct err *e)
 {
 	_cleanup_error_ sd_bus_error error = SD_BUS_ERROR_NULL;
 	_cleanup_message_ sd_bus_message *m = NULL, *reply = NULL;
@@ -129,7 +134,7 @@ static int scope_start(sd_bus *bus, const char *scope, const char *model, const 
 		r = sd_bus_call_method(bus, SYSTEMD, MANAGER_OBJECT, MANAGER, "Subscribe", &error,
 				       NULL, NULL);
 	if (r >= 0)
-		r = scope_message(bus, scope, model, pids, n_pids, &m);
+		r = scope_message(bus, scope, ad, &m);
 	if (r >= 0)
 		r = sd_bus_call(bus, m, 0, &error, &reply);
 	if (r >= 0)
@@ -144,7 +149,49 @@ static int scope_start(sd_bus *bus, const char *scope, const char *model, const 
 	return r;
 }
 
-/* ---- the scope ----------------------------------------------------------------------------- */
+/* ---- the slice of experiments ------------------------------------------------------------ */
+
+static void budget_values(const struct budget *b, uint64_t ret_values[N_KNOBS])
+{
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		ret_values[k] = MISSING;
+	ret_values[KNOB_CPU_WEIGHT] = b->cpu_weight;
+	ret_values[KNOB_CPU_MAX] = b->cpu_max;
+	ret_values[KNOB_MEMORY_MAX] = b->memory_max;
+}
+
+/* Also before it runs: systemd keeps the values for when a scope starts it. */
+static int slice_limit(struct act *a, const struct budget *b, struct err *e)
+{
+	uint64_t values[N_KNOBS];
+
+	budget_values(b, values);
+	return unit_limit(a, MODELGOV_EXPERIMENTS, values, e);
+}
+
+/* A controller that is not there cannot hold them: better no experiment than one without limits. */
+static int tree_limit(struct act *a, const struct budget *b, struct err *e)
+{
+	uint64_t values[N_KNOBS];
+	char text[64];
+
+	budget_values(b, values);
+	for (unsigned int k = 0; k < N_KNOBS; k++) {
+		int r = values[k] == MISSING
+				? 0
+				: cold_write(a, MODELGOV_TREE_EXPERIMENTS, knob_table[k].controller,
+					     knob_table[k].file,
+					     knob_print((enum knob)k, values[k], text,
+							sizeof(text)),
+					     e);
+
+		if (r < 0 && values[k] != VALUE_MAX)
+			return err_context(e, "the budget of experiments");
+	}
+	return 0;
+}
+
+/* ---- the scope --------------------------------------------------------------------------- */
 
 /* Its cgroup, "" when it does not run. Properties of a unit that is not loaded have their defaults.
  */
@@ -173,7 +220,7 @@ static int scope_find(sd_bus *bus, const char *scope, char *ret_path, size_t siz
 	return 0;
 }
 
-/* ---- the leaf ------------------------------------------------------------------------------ */
+/* ---- the leaf ---------------------------------------------------------------------------- */
 
 static int procs_read(struct act *a, const char *path, char **ret_text, struct err *e)
 {
@@ -228,14 +275,14 @@ static int leaf_fill(struct act *a, const char *scope_path, const char *leaf_pat
 	return err_say(e, -EBUSY, "processes of %s fork faster than they can be moved", scope_path);
 }
 
-static int processes_attach(struct act *a, const char *path, const int32_t *pids,
-			    unsigned int n_pids, struct err *e)
+static int processes_attach(struct act *a, const char *path, const struct adoption *ad,
+			    struct err *e)
 {
-	for (unsigned int i = 0; i < n_pids; i++) {
-		int r = cold_attach(a, path, pids[i], e);
+	for (unsigned int i = 0; i < ad->n_pids; i++) {
+		int r = cold_attach(a, path, ad->pids[i], e);
 
 		if (r < 0)
-			return err_context(e, "moving process %d to %s", (int)pids[i], path);
+			return err_context(e, "moving process %d to %s", (int)ad->pids[i], path);
 	}
 	return 0;
 }
@@ -244,23 +291,24 @@ static int processes_attach(struct act *a, const char *path, const int32_t *pids
  * A scope that is there gets the processes in its leaf directly; that is within what is delegated
  * to us.
  */
-static int adopt_with_systemd(struct act *a, const char *model, const int32_t *pids,
-			      unsigned int n_pids, struct err *e)
+static int adopt_with_systemd(struct act *a, const struct adoption *ad, struct err *e)
 {
 	char leaf_path[PATH_KEPT + sizeof("/" MODELGOV_LEAF)];
 	char scope[128], scope_path[PATH_KEPT] = "";
 	sd_bus *bus = NULL;
 	int r = bus_get(a, &bus, e);
 
-	cgroup_scope_name(model, scope, sizeof(scope));
+	cgroup_scope_name(ad->model, scope, sizeof(scope));
 	if (r == 0)
 		r = scope_find(bus, scope, scope_path, sizeof(scope_path), e);
 	if (r < 0)
 		return r;
 	bool is_new = !*scope_path;
 
+	if (is_new && ad->experiments && (r = slice_limit(a, ad->experiments, e)) < 0)
+		return r;
 	if (is_new) {
-		r = scope_start(bus, scope, model, pids, n_pids, e);
+		r = scope_start(bus, scope, ad, e);
 		if (r == 0)
 			r = scope_find(bus, scope, scope_path, sizeof(scope_path), e);
 		if (r == 0 && !*scope_path)
@@ -270,26 +318,31 @@ static int adopt_with_systemd(struct act *a, const char *model, const int32_t *p
 		return r;
 	snprintf(leaf_path, sizeof(leaf_path), "%s/" MODELGOV_LEAF, scope_path);
 	r = leaf_fill(a, scope_path, leaf_path, e);
-	return r < 0 || is_new ? r : processes_attach(a, leaf_path, pids, n_pids, e);
+	return r < 0 || is_new ? r : processes_attach(a, leaf_path, ad, e);
 }
 
-static int adopt_without_systemd(struct act *a, const char *model, const int32_t *pids,
-				 unsigned int n_pids, struct err *e)
+static int adopt_without_systemd(struct act *a, const struct adoption *ad, struct err *e)
 {
 	char path[128];
+	int r = 0;
 
-	snprintf(path, sizeof(path), MODELGOV_TREE "/%s", model);
-	int r = cold_make(a, path, e);
-
-	return r < 0 ? r : processes_attach(a, path, pids, n_pids, e);
+	snprintf(path, sizeof(path), "%s/%s",
+		 ad->experiments ? MODELGOV_TREE_EXPERIMENTS : MODELGOV_TREE, ad->model);
+	if (ad->experiments && (r = cold_make(a, MODELGOV_TREE_EXPERIMENTS, e)) == 0)
+		r = tree_limit(a, ad->experiments, e);
+	if (r == 0)
+		r = cold_make(a, path, e);
+	return r < 0 ? r : processes_attach(a, path, ad, e);
 }
 
 /* systemd drops ids of processes that do not exist without a word. */
-static int pids_check(const int32_t *pids, unsigned int n_pids, struct err *e)
+static int pids_check(const struct adoption *ad, struct err *e)
 {
-	if (n_pids == 0)
+	const int32_t *pids = ad->pids;
+
+	if (ad->n_pids == 0)
 		return err_say(e, -EINVAL, "no process to adopt");
-	for (unsigned int i = 0; i < n_pids; i++) {
+	for (unsigned int i = 0; i < ad->n_pids; i++) {
 		if (pids[i] <= 0)
 			return err_say(e, -EINVAL, "%d is not a process id", (int)pids[i]);
 		if (kill(pids[i], 0) < 0 && errno == ESRCH)
@@ -298,17 +351,25 @@ static int pids_check(const int32_t *pids, unsigned int n_pids, struct err *e)
 	return 0;
 }
 
-int act_adopt(struct act *a, const char *model, const int32_t *pids, unsigned int n_pids,
-	      struct err *e)
+int act_adopt(struct act *a, const struct adoption *ad, struct err *e)
 {
-	if (!model_name_is_valid(model))
+	if (!model_name_is_valid(ad->model))
 		return err_say(e, -EINVAL,
 			       "'%s' is not a model's name; use 1 to 63 of a-z, 0-9 and inner '-'",
-			       model);
-	int r = pids_check(pids, n_pids, e);
+			       ad->model);
+	int r = pids_check(ad, e);
 
 	if (r == 0)
-		r = a->has_systemd ? adopt_with_systemd(a, model, pids, n_pids, e)
-				   : adopt_without_systemd(a, model, pids, n_pids, e);
-	return r < 0 ? err_context(e, "adopting into model %s", model) : 0;
+		r = a->has_systemd ? adopt_with_systemd(a, ad, e) : adopt_without_systemd(a, ad, e);
+	return r < 0 ? err_context(e, "adopting into model %s", ad->model) : 0;
+}
+
+int act_confine(struct act *a, const struct budget *experiments, struct err *e)
+{
+	const char *path = a->has_systemd ? "/" MODELGOV_SLICE "/" MODELGOV_EXPERIMENTS
+					  : MODELGOV_TREE_EXPERIMENTS;
+
+	if (faccessat(a->root_fd, path + 1, F_OK, 0) < 0)
+		return 0;
+	return a->has_systemd ? slice_limit(a, experiments, e) : tree_limit(a, experiments, e);
 }

@@ -191,6 +191,23 @@ static int unit_set(struct act *a, const char *unit, const struct setting *setti
 	return err_say(e, r, "systemd: %s", error.message ? error.message : strerror(-r));
 }
 
+int unit_limit(struct act *a, const char *unit, const uint64_t values[N_KNOBS], struct err *e)
+{
+	struct setting settings[N_KNOBS];
+	enum outcome_kind kind;
+	unsigned int n = 0;
+
+	for (unsigned int k = 0; k < N_KNOBS; k++)
+		if (values[k] != MISSING)
+			settings[n++] = (struct setting){
+				(enum knob)k, property_from_value((enum knob)k, values[k])
+			};
+	qsort(settings, n, sizeof(settings[0]), setting_order);
+	int r = unit_set(a, unit, settings, n, &kind, e);
+
+	return r < 0 ? err_context(e, "limits of %s", unit) : 0;
+}
+
 /* ---- what is needed to put it back --------------------------------------------------------- */
 
 static int unit_get(struct act *a, const char *unit, const char *interface, const char *property,

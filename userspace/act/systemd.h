@@ -23,6 +23,9 @@ const char *unit_interface(const char *unit);
 /* Object path of a unit, for calls to it; heap; NULL without memory. */
 char *unit_object(const char *unit);
 
+/* Sets values (in the units of the knobs; MISSING: left alone) on a unit, for this boot. */
+int unit_limit(struct act *a, const char *unit, const uint64_t values[N_KNOBS], struct err *e);
+
 static inline void cleanup_message(sd_bus_message **m)
 {
 	sd_bus_message_unref(*m);

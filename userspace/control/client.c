@@ -125,7 +125,10 @@ static int reply_judge(const struct reply *reply, const char *method, struct err
 	    strcmp(error, "org.varlink.service.PermissionDenied") == 0)
 		return err_say(e, -EACCES, "%s", value ? json_string_value(value) : error);
 	if (json_is_string(value))
-		return err_say(e, -EREMOTEIO, "%s", json_string_value(value));
+		return err_say(e,
+			       strcmp(error, CONTROL_INTERFACE ".Refused") == 0 ? -ECANCELED
+										: -EREMOTEIO,
+			       "%s", json_string_value(value));
 	/* "MethodNotFound: method org.modelgov.Governor.X" */
 	json_object_foreach(reply->parameters, key, value)
 		if (json_is_string(value))

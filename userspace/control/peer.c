@@ -51,11 +51,43 @@ static int groups_read(int fd, gid_t **ret_groups, size_t *ret_n)
 	return 0;
 }
 
-int peer_read(int fd, gid_t viewer_gid, struct peer *ret_peer, enum role *ret_role)
+enum role peer_role(const struct peer *peer, const struct control_options *options)
+{
+	enum role fixed =
+		role_of(peer, peer->groups, peer->n_groups, geteuid(), options->viewer_gid);
+
+	if (fixed == ROLE_OPERATOR || !options->role_of)
+		return fixed;
+	return MAX(fixed, options->role_of(peer, options->userdata));
+}
+
+void peer_fini(struct peer *peer)
+{
+	free((void *)peer->groups);
+	*peer = (struct peer){ 0 };
+}
+
+int peer_copy(const struct peer *peer, struct peer *ret_copy)
+{
+	struct peer copy = *peer;
+
+	if (peer->n_groups > 0) {
+		gid_t *groups = calloc(peer->n_groups, sizeof(*groups));
+
+		if (!groups)
+			return -ENOMEM;
+		memcpy(groups, peer->groups, peer->n_groups * sizeof(*groups));
+		copy.groups = groups;
+	}
+	*ret_copy = copy;
+	return 0;
+}
+
+int peer_read(int fd, struct peer *ret_peer)
 {
 	struct ucred credentials;
 	socklen_t size = sizeof(credentials);
-	_cleanup_free_ gid_t *groups = NULL;
+	gid_t *groups = NULL;
 	size_t n = 0;
 
 	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) < 0)
@@ -63,7 +95,8 @@ int peer_read(int fd, gid_t viewer_gid, struct peer *ret_peer, enum role *ret_ro
 	(void)groups_read(fd, &groups, &n); /* without them there are fewer rights, never more */
 	*ret_peer = (struct peer){ .uid = credentials.uid,
 				   .gid = credentials.gid,
-				   .pid = credentials.pid };
-	*ret_role = role_of(ret_peer, groups, n, geteuid(), viewer_gid);
+				   .pid = credentials.pid,
+				   .groups = groups,
+				   .n_groups = n };
 	return 0;
 }

@@ -10,7 +10,7 @@
 
 struct request {
 	struct connection *connection; /* NULL: the client has gone */
-	struct peer peer;
+	struct peer peer;              /* a copy: the answer may come after the client has gone */
 	bool is_oneway;
 };
 
@@ -49,7 +49,7 @@ static void connection_answer(struct connection *c, const char *error, json_t *t
 		free(bytes);
 		connection_answer(c, CONTROL_INTERFACE ".TooLarge",
 				  json_pack("{s:s}", "message",
-					    "the reply is longer than 4MiB; ask for less"));
+					    "the reply is longer than 16MiB; ask for less"));
 		return;
 	}
 	if (r < 0) { /* no memory even for an error: a closed connection is the only answer left */
@@ -66,6 +66,7 @@ static void request_answer(struct request *r, const char *error, json_t *take_pa
 	struct connection *c = r->connection;
 	bool is_oneway = r->is_oneway;
 
+	peer_fini(&r->peer);
 	free(r);
 	if (!c) {
 		json_decref(take_parameters);
@@ -175,7 +176,9 @@ static void service_run(struct request *r, const char *name, json_t *parameters)
 
 static const char *role_needed(enum role role)
 {
-	return role == ROLE_OPERATOR ? "root" : "root or a member of the viewer group";
+	return role == ROLE_OPERATOR
+		       ? "root or who is named in access.operators"
+		       : "root, a member of the viewer group, or who is named in access";
 }
 
 static void method_run(struct request *r, const char *name, json_t *parameters)
@@ -233,7 +236,13 @@ static void message_run(struct connection *c, json_t *message)
 		connection_refuse(c, "Failed", "out of memory");
 		return;
 	}
-	*r = (struct request){ .connection = c, .peer = c->peer, .is_oneway = call.is_oneway };
+	if (peer_copy(&c->peer, &r->peer) < 0) {
+		free(r);
+		connection_refuse(c, "Failed", "out of memory");
+		return;
+	}
+	r->connection = c;
+	r->is_oneway = call.is_oneway;
 	c->request = r;
 	call_run(r, &call);
 }
@@ -243,18 +252,20 @@ void connection_dispatch(struct connection *c)
 	struct err e = { 0 };
 	json_t *message;
 
-	if (inbox_take(&c->in, &message, &e) != 1) {
-		connection_refuse(c, "BadMessage", e.text);
-		return;
-	}
-	if (c->role == ROLE_NOBODY) {
+	if (c->control->options.role_of) /* settings may have changed since it connected */
+		c->role = peer_role(&c->peer, &c->control->options);
+	if (c->role == ROLE_NOBODY) { /* and what a stranger says is not even read */
 		char text[160];
 
 		snprintf(text, sizeof(text), "uid %u may not ask modelgovd; %s may", c->peer.uid,
 			 role_needed(ROLE_VIEWER));
 		connection_refuse(c, "PermissionDenied", text);
-	} else {
-		message_run(c, message);
+		return;
 	}
+	if (inbox_take(&c->in, &message, &e) != 1) {
+		connection_refuse(c, "BadMessage", e.text);
+		return;
+	}
+	message_run(c, message);
 	json_decref(message);
 }

@@ -18,6 +18,7 @@
 #define MAX_CONNECTIONS                                                                            \
 	32 /* chosen: people and monitors; each holds at most a request and a reply */
 #define OPERATOR_CONNECTIONS 8 /* of these: viewers cannot lock the operator out */
+#define STRANGER_CONNECTIONS 4 /* at most: nor can they, who only hear that they may not ask */
 #define EXCHANGE_USEC                                                                              \
 	5000000            /* chosen: to finish a message or take a reply; both take microseconds */
 #define IDLE_USEC 60000000 /* chosen: longer than anyone polls */
@@ -45,6 +46,7 @@ static void connection_free(struct connection *c)
 	if (c->fd >= 0)
 		close(c->fd);
 	inbox_fini(&c->in);
+	peer_fini(&c->peer);
 	free(c->out);
 	free(c);
 }
@@ -141,7 +143,9 @@ static int connection_read(struct connection *c)
 	int r = inbox_room(&c->in, &room, &size);
 
 	if (r == -EMSGSIZE) {
-		connection_refuse(c, "BadMessage", "the request is longer than 64KiB");
+		connection_refuse(c, "BadMessage",
+				  c->role == ROLE_OPERATOR ? "the request is longer than 16MiB"
+							   : "the request is longer than 64KiB");
 		return 0;
 	}
 	if (r < 0)
@@ -220,25 +224,37 @@ static int connection_watch(struct connection *c)
 static const char busy[] = "{\"error\":\"" CONTROL_INTERFACE ".Busy\",\"parameters\":{\"message\":"
 			   "\"modelgovd serves too many clients; try again\"}}";
 
+/* How many connections there may be before this one. */
+static unsigned int connections_allowed(const struct control *control, enum role role)
+{
+	unsigned int strangers = 0;
+
+	if (role == ROLE_OPERATOR)
+		return MAX_CONNECTIONS;
+	for (const struct connection *c = control->connections; c && role == ROLE_NOBODY;
+	     c = c->next)
+		strangers += c->role == ROLE_NOBODY;
+	return strangers < STRANGER_CONNECTIONS ? MAX_CONNECTIONS - OPERATOR_CONNECTIONS : 0;
+}
+
 /* Takes fd. Without memory there is nobody to tell: the client sees a closed connection. */
 static void connection_new(struct control *control, int take_fd)
 {
 	struct connection *c = calloc(1, sizeof(*c));
-	unsigned int most = MAX_CONNECTIONS;
 
 	if (!c) {
 		close(take_fd);
 		return;
 	}
 	*c = (struct connection){ .control = control, .fd = take_fd };
-	inbox_init(&c->in, CONTROL_REQUEST_LIMIT_BYTES);
-	if (peer_read(take_fd, control->options.viewer_gid, &c->peer, &c->role) < 0) {
+	if (peer_read(take_fd, &c->peer) < 0) {
 		connection_free(c);
 		return;
 	}
-	if (c->role != ROLE_OPERATOR)
-		most -= OPERATOR_CONNECTIONS;
-	if (control->n_connections >= most) {
+	c->role = peer_role(&c->peer, &control->options);
+	inbox_init(&c->in, c->role == ROLE_OPERATOR ? CONTROL_MESSAGE_LIMIT_BYTES
+						    : CONTROL_REQUEST_LIMIT_BYTES);
+	if (control->n_connections >= connections_allowed(control, c->role)) {
 		(void)send(take_fd, busy, sizeof(busy),
 			   MSG_NOSIGNAL | MSG_DONTWAIT); /* a courtesy */
 		connection_free(c);
@@ -328,8 +344,8 @@ static int directory_of_path_make(const char *path, struct err *e)
 	return directory_make(directory, 0755, e);
 }
 
-/* The file is never wider than 0660 and never of another group: fchmod() before bind() sets its
- * mode. */
+/* The file is never wider than it shall be and never of another group: fchmod() before bind() sets
+ * its mode. */
 static int path_bind(struct control *c, const struct sockaddr_un *address, struct err *e)
 {
 	const char *path = address->sun_path;
@@ -347,8 +363,8 @@ static int path_bind(struct control *c, const struct sockaddr_un *address, struc
 	c->inode = st.st_ino;
 	if (viewers != (gid_t)-1 && lchown(path, (uid_t)-1, viewers) < 0)
 		return err_set(e, -errno, "give socket %s to group %u", path, viewers);
-	if (chmod(path, 0660) < 0)
-		return err_set(e, -errno, "set mode 0660 of socket %s", path);
+	if (chmod(path, c->options.role_of ? 0666 : 0660) < 0)
+		return err_set(e, -errno, "set the mode of socket %s", path);
 	if (listen(c->fd, BACKLOG) < 0)
 		return err_set(e, -errno, "listen on %s", path);
 	return 0;

@@ -44,7 +44,7 @@ struct connection {
 	int fd;
 	sd_event_source *io, *deadline;
 	enum phase phase;
-	struct peer peer;
+	struct peer peer; /* with groups of our own */
 	enum role role;
 	struct inbox in;
 	char *out; /* the reply under way, NULL for none */
@@ -72,8 +72,13 @@ void request_orphan(struct request *r);
 
 /* ---- peer.c ---------------------------------------------------------------------------------- */
 
-/* Credentials of the other end and the role they give; -errno when the kernel does not tell. */
-int peer_read(int fd, gid_t viewer_gid, struct peer *ret_peer, enum role *ret_role);
+/* Credentials of the other end; -errno when the kernel does not tell. */
+int peer_read(int fd, struct peer *ret_peer);
+/* groups and all; -ENOMEM. */
+int peer_copy(const struct peer *peer, struct peer *ret_copy);
+void peer_fini(struct peer *peer);
+/* By the fixed rule and by the daemon's word, whichever gives more. */
+enum role peer_role(const struct peer *peer, const struct control_options *options);
 /* Pure. groups: the supplementary ones. */
 enum role role_of(const struct peer *peer, const gid_t *groups, size_t n_groups, uid_t own_uid,
 		  gid_t viewer_gid);

@@ -125,7 +125,6 @@ void turn_cap_expire(struct turn *t);
 uint32_t class_cap(struct turn *t, enum model_class class, bool *ret_is_pending);
 void model_uncap(struct turn *t, uint32_t model, enum reason reason, const struct evidence *why);
 void caps_forget(struct turn *t);
-
 bool cap_restore(struct turn *t, uint32_t claimant, uint32_t donor);
 void model_uncap_all(struct turn *t, uint32_t model, enum reason reason,
 		     const struct evidence *why);

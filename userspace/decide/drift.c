@@ -66,6 +66,17 @@ static struct drift_key *key_add(struct turn *t, const struct target *target, un
 
 /* ---- what is forgotten ------------------------------------------------------------------- */
 
+/* Without caps: these are feedback's. */
+static uint64_t policy_value(const struct turn *t, uint32_t model, unsigned int knob)
+{
+	uint64_t value = t->policy->models[model].values[knob];
+	uint64_t part = t->desks[model].quota_part;
+
+	if (knob != KNOB_CPU_MAX)
+		return wanted_of(t, model, knob);
+	return part == VALUE_MAX ? value : value == MISSING ? part : MIN(value, part);
+}
+
 /*
  * What the policy says of a key, not what feedback makes of it: another level of the weight must
  * not begin the fight anew.
@@ -75,7 +86,7 @@ static uint64_t wish_digest(const struct turn *t, const struct target *target, u
 	const struct model *m = &t->policy->models[target->model];
 
 	if (knob != KNOB_CPU_WEIGHT)
-		return mix(m->values[knob]);
+		return mix(policy_value(t, target->model, knob));
 	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) +
 		   m->cpu_reserved_millicpu) +
 	       mix(m->cpu_floor_permyriad);
@@ -148,13 +159,21 @@ static void keys_age(struct turn *t)
 
 /* ---- what is noticed --------------------------------------------------------------------- */
 
+/* systemd 252 keeps whole percent of a CPU and rounds a quota to that at each daemon-reload. */
+static bool is_rounded(unsigned int knob, uint64_t a, uint64_t b)
+{
+	return knob == KNOB_CPU_MAX && a != VALUE_MAX && b != VALUE_MAX &&
+	       MAX(a, b) - MIN(a, b) < CPU_PERIOD_USEC / 100;
+}
+
 /* A file that is gone was not changed, and what nobody wants is anybody's. */
 bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob)
 {
-	bool is_ours = wanted_value(t, target, knob) != MISSING;
+	uint64_t value = target->values[knob], written = target->written[knob];
+	bool is_ours = wanted_of(t, target->model, knob) != MISSING;
 
-	return is_ours && !t->now->is_busy && target->written[knob] != MISSING &&
-	       target->values[knob] != MISSING && target->values[knob] != target->written[knob];
+	return is_ours && !t->now->is_busy && written != MISSING && value != MISSING &&
+	       value != written && !is_rounded(knob, value, written);
 }
 
 static struct writer writer_find(const struct observation *now, uint64_t cgroup_id,

@@ -127,7 +127,7 @@
 	  "chosen: retry.ticks doubled six times; one line in the journal every five minutes")     \
 	X(DRIFT_TIMES, "drift.times", "times", 3, 1, 8,                                            \
 	  "a value that others changed is put back so often within drift.window, then left alone", \
-	  "chosen: once may be an accident, twice an habit; who comes a fourth time means it")     \
+	  "chosen: once may be an accident, twice a habit; who comes a fourth time means it")      \
 	X(DRIFT_WINDOW_S, "drift.window", "s", 600, 60, 3600,                                      \
 	  "a put-back that is older does not count any more",                                      \
 	  "chosen: longer than a round of kubelet (one minute) or of configuration management")    \

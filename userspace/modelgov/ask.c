@@ -34,5 +34,5 @@ int daemon_complain(const struct cli *cli, int r, const struct err *e)
 		return EXIT_UNREACHABLE;
 	}
 	complain("%s", e->text);
-	return EXIT_FAILED;
+	return r == -ECANCELED ? EXIT_REFUSED : EXIT_FAILED;
 }

@@ -100,20 +100,25 @@ int reload_run(const struct cli *cli, int argc, char **argv)
 {
 	json_t *reply = NULL;
 	struct err e = { 0 };
-	int r = daemon_ask(cli, "Reload", NULL, ASK_MSEC, &reply, &e), status = EXIT_OK;
+	int r = daemon_ask(cli, "Reload", NULL, ASK_MSEC, &reply, &e), status;
 
 	if (r < 0)
 		return daemon_complain(cli, r, &e);
 
 	bool is_loaded = json_is_true(json_object_get(reply, "loaded"));
 
+	json_t *change = json_incref(json_object_get(reply, "change"));
+
 	if (cli->is_json) {
+		json_decref(change);
 		status = json_print(reply);
-	} else {
-		text_print(text_of(reply, "findings"), 0, stdout);
-		puts(is_loaded ? "policy loaded"
-			       : "refused; the policy from before stays in force");
-		json_decref(reply);
+		return status ? status : is_loaded ? EXIT_OK : EXIT_POLICY;
 	}
-	return status ? status : is_loaded ? EXIT_OK : EXIT_POLICY;
+	text_print(text_of(reply, "findings"), 0, stdout);
+	puts(is_loaded ? "policy loaded" : "refused; the policy from before stays in force");
+	json_decref(reply);
+	if (json_is_object(change))
+		return change_follow(cli, change, json_is_true(json_object_get(change, "applies")));
+	json_decref(change);
+	return is_loaded ? EXIT_OK : EXIT_POLICY;
 }

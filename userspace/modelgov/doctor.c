@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/magic.h>
+#include <sys/fanotify.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
 #include <sys/vfs.h>
@@ -251,6 +252,23 @@ static void pressure_check(struct diagnosis *d)
 		 r == 0 ? "" : e.text);
 }
 
+/* A mark on a directory, as the daemon sets it: the kernel may have one without the other. */
+static void writers_check(struct diagnosis *d)
+{
+	if (!d->is_root)
+		return;
+	_cleanup_fd_ int fd = fanotify_init(FAN_CLASS_NOTIF | FAN_CLOEXEC, O_RDONLY | O_CLOEXEC);
+	bool is_ok = fd >= 0 &&
+		     fanotify_mark(fd, FAN_MARK_ADD | FAN_MARK_ONLYDIR,
+				   FAN_MODIFY | FAN_EVENT_ON_CHILD, AT_FDCWD, "/sys/fs/cgroup") == 0;
+
+	diagnose(d, is_ok ? ANSWER_OK : ANSWER_WARNING, "writers (fanotify)",
+		 "a kernel built with CONFIG_FANOTIFY=y, and CAP_SYS_ADMIN",
+		 is_ok ? "who else changes values is named%s"
+		       : "who else changes values cannot be named: %s",
+		 is_ok ? "" : strerror(errno));
+}
+
 /* ---- systemd, the daemon, its files ---------------------------------------------------------- */
 
 static void systemd_check(struct diagnosis *d)
@@ -394,8 +412,8 @@ int doctor_run(const struct cli *cli, int argc, char **argv)
 {
 	static void (*const checks[])(struct diagnosis *) = {
 		kernel_check,     privilege_check, btf_check,      bpf_check,     bpffs_check,
-		sched_info_check, cgroup_check,    pressure_check, systemd_check, state_check,
-		group_check,      policy_check,    daemon_check,
+		sched_info_check, cgroup_check,    pressure_check, writers_check, systemd_check,
+		state_check,      group_check,     policy_check,   daemon_check,
 	};
 	struct diagnosis d = { .cli = cli, .is_root = geteuid() == 0 };
 	bool is_ok = true;

@@ -3,6 +3,7 @@
  * Everything that is told from the table of commands: help, version, completion, reference. Decides
  * nothing about commands; what is missing here is missing in the table.
  */
+#include "change.h"
 #include "command.h"
 #include "decide.h"
 #include "policy.h"
@@ -218,11 +219,11 @@ int complete_main(struct cli *cli, int argc, char **argv)
 
 /* ---- reference pages ------------------------------------------------------------------------- */
 
-static void parameters_print(void)
+static void table_of_parameters_print(const struct parameter *all, unsigned int n)
 {
 	puts("| parameter | value | unit | effect | source |\n|---|---:|---|---|---|");
-	for (unsigned int i = 0; i < n_parameters; i++) {
-		const struct parameter *p = &parameter_table[i];
+	for (unsigned int i = 0; i < n; i++) {
+		const struct parameter *p = &all[i];
 
 		printf("| `%s` | %lld | %s | %s | %s |\n", p->name, (long long)p->value, p->unit,
 		       p->effect, p->source);
@@ -247,11 +248,13 @@ int reference_main(int argc, char **argv)
 	if (strcmp(what, "policy") == 0)
 		policy_print_reference(stdout);
 	else if (strcmp(what, "parameters") == 0)
-		parameters_print();
+		table_of_parameters_print(parameter_table, n_parameters);
+	else if (strcmp(what, "changes") == 0)
+		table_of_parameters_print(probation_parameters, n_probation_parameters);
 	else if (strcmp(what, "commands") == 0)
 		words_print();
 	else {
-		complain("__reference policy, parameters or commands");
+		complain("__reference policy, parameters, changes or commands");
 		return EXIT_USAGE;
 	}
 	return EXIT_OK;

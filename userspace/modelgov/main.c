@@ -6,6 +6,7 @@
 #include "command.h"
 #include "control.h"
 #include "print.h"
+#include "verify.h"
 
 #include <getopt.h>
 
@@ -66,6 +67,18 @@ static int limit_parse(const char *text, unsigned int *ret_limit)
 	return EXIT_OK;
 }
 
+static int samples_parse(const char *text, unsigned int *ret_samples)
+{
+	uint64_t value;
+
+	if (number_parse(text, &value) < 0 || value < 1 || value > VERIFY_SAMPLES_MAX) {
+		complain("--samples %s is not a number from 1 to %d", text, VERIFY_SAMPLES_MAX);
+		return EXIT_USAGE;
+	}
+	*ret_samples = (unsigned int)value;
+	return EXIT_OK;
+}
+
 static int option_take(struct cli *cli, int id, const char *value)
 {
 	switch (id) {
@@ -95,6 +108,35 @@ static int option_take(struct cli *cli, int id, const char *value)
 	case OPTION_OFFLINE:
 		cli->is_offline = true;
 		break;
+	case OPTION_CHECK:
+		cli->check = value;
+		break;
+	case OPTION_SAMPLES:
+		return samples_parse(value, &cli->samples);
+	case OPTION_SHADOW:
+		cli->is_shadow = true;
+		break;
+	case OPTION_STOP:
+		cli->is_stop = true;
+		break;
+	case OPTION_FROM:
+		cli->from = value;
+		break;
+	case OPTION_TO:
+		cli->to = value;
+		break;
+	case OPTION_MESSAGE:
+		cli->message = value;
+		break;
+	case OPTION_TICKET:
+		cli->ticket = value;
+		break;
+	case OPTION_TEMPLATE:
+		cli->template = value;
+		break;
+	case OPTION_CANONICAL:
+		cli->wants_canonical = true;
+		break;
 	}
 	return EXIT_OK;
 }
@@ -121,6 +163,8 @@ static int options_parse(struct cli *cli, const struct command *command, int arg
 	opterr = 0;
 	optind = 0; /* glibc: start anew, argv is another one than before */
 	for (int c; (c = getopt_long(argc, argv, letters, names, NULL)) != -1;) {
+		if (c == ':' && optopt == 256 + OPTION_ETC && command && command->takes_bare_etc)
+			continue;
 		if (c == ':' || c == '?') {
 			option_complain(argv, c == ':' ? "no value after" : "unknown option",
 					command);

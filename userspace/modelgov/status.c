@@ -63,6 +63,40 @@ static void policy_print(const json_t *s)
 		pending_print(pending);
 }
 
+/* What is on its way into force, and what is watched. */
+static void changes_print(const json_t *changes)
+{
+	const json_t *probation = json_object_get(changes, "probation");
+	int64_t generation = 0, id = 0, ends_ns = 0;
+	char when[32];
+	json_t *open;
+	size_t i;
+
+	if (number_of(changes, "generation", &generation) && generation > 0) {
+		label("in force", false);
+		printf("generation %" PRId64 "\n", generation);
+	}
+	if (*text_of(changes, "problem")) {
+		label("CHANGES", true);
+		printf("none can be made: %s\n", text_of(changes, "problem"));
+	}
+	if (json_is_object(probation) && number_of(probation, "change", &id) &&
+	    number_of(probation, "ends_ns", &ends_ns)) {
+		label("watched", false);
+		printf("change %" PRId64 " until %s: %s\n", id, time_print(ends_ns, when, sizeof(when)),
+		       text_of(probation, "sentence"));
+	}
+	json_array_foreach(json_object_get(changes, "open"), i, open) {
+		const char *missing = text_of(open, "waits_for");
+
+		(void)number_of(open, "id", &id);
+		label("change", false);
+		printf("%" PRId64 " by %s, %s%s%s: ", id, text_of(open, "author"), text_of(open, "state"),
+		       *missing ? ", waits for " : "", missing);
+		text_print(*text_of(open, "reason") ? text_of(open, "reason") : "from /etc", 0, stdout);
+	}
+}
+
 static void host_print(const json_t *s)
 {
 	const json_t *host = json_object_get(s, "host");
@@ -275,6 +309,29 @@ static void ledger_print(const json_t *s)
 		       n == 1 ? "" : "s", n == 1 ? "it" : "them");
 }
 
+/* A candidate that runs beside the policy in force, and the models in which it differs. */
+static void shadow_print(const json_t *s)
+{
+	const json_t *shadow = json_object_get(s, "shadow");
+	const char *before = ": ";
+	char ticks[32], differing[32];
+	json_t *model;
+	size_t i;
+
+	if (!json_is_object(shadow))
+		return;
+	label("shadow", false);
+	printf("policy %.12s, without acting: %s of %s ticks differ", text_of(shadow, "digest"),
+	       format_of(shadow, "differing", plain_format, differing, sizeof(differing)),
+	       format_of(shadow, "ticks", plain_format, ticks, sizeof(ticks)));
+	json_array_foreach(json_object_get(shadow, "models"), i, model) {
+		fputs(before, stdout);
+		fputs(text_of(model, "name"), stdout);
+		before = ", ";
+	}
+	puts("; see modelgov shadow");
+}
+
 static void cost_print(const json_t *s)
 {
 	const json_t *cost = json_object_get(s, "cost");
@@ -349,9 +406,11 @@ int status_run(const struct cli *cli, int argc, char **argv)
 		return json_print(status);
 	daemon_print(status);
 	policy_print(status);
+	changes_print(json_object_get(status, "changes"));
 	host_print(status);
 	journal_print(status);
 	ledger_print(status);
+	shadow_print(status);
 	cost_print(status);
 	health_print(status);
 	drifts_print(status);

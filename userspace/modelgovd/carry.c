@@ -5,6 +5,7 @@
  * is what decide counts on (observation.is_busy).
  */
 #include "daemon.h"
+#include "replay.h"
 
 #include <syslog.h>
 
@@ -217,4 +218,49 @@ void carry_release(struct daemon *d)
 								   &d->now->targets[i]) };
 	if (restore_post(d, claims, n, NULL, NULL) < 0)
 		log_error("no memory to put back what is not governed any more, continuing");
+}
+
+/* ---- the experiments' budget ------------------------------------------------------------------ */
+
+struct confine_job {
+	struct job job; /* first */
+	struct daemon *d;
+	struct budget budget;
+	int status;
+	struct err e;
+};
+
+static void budget_carry(struct job *job, void *context)
+{
+	struct confine_job *c = (struct confine_job *)job;
+
+	c->status = act_confine(context, &c->budget, &c->e);
+}
+
+static void budget_carried(struct job *job, void *context)
+{
+	struct confine_job *c = (struct confine_job *)job;
+
+	if (c->status < 0)
+		log_error("%s; experiments keep the limits they have, continuing", c->e.text);
+	c->d->n_unsettled--;
+	free(c);
+}
+
+/* Their slice, where there is one, gets what the policy in force says. */
+void carry_confine(struct daemon *d)
+{
+	const struct policy *p = d->slot.policy;
+	struct confine_job *c = daemon_enforces(d) ? calloc(1, sizeof(*c)) : NULL;
+
+	if (!c || experiments_weight(p, d->state.cpus, &c->budget.cpu_weight) < 0) {
+		free(c); /* observe mode, or no memory: the limits of before stay */
+		return;
+	}
+	c->job = (struct job){ .run = budget_carry, .done = budget_carried };
+	c->d = d;
+	c->budget.cpu_max = experiments_quota(p, d->state.cpus);
+	c->budget.memory_max = experiments_memory(p);
+	d->n_unsettled++;
+	worker_post(d->actor, &c->job);
 }

@@ -63,7 +63,8 @@ static int control_start(struct daemon *d, struct err *e)
 	const struct control_options options = { .path = d->options.socket,
 						 .methods = daemon_methods,
 						 .userdata = d,
-						 .viewer_gid = viewer_gid(d->options.viewer_group) };
+						 .viewer_gid = viewer_gid(d->options.viewer_group),
+						 .role_of = people_role };
 
 	return control_open(d->event, &options, &d->control, e);
 }
@@ -78,7 +79,7 @@ int daemon_open(struct daemon *d, const struct options *options, struct err *e)
 	if (r < 0)
 		return err_set(e, r, "event loop");
 	bus_connect(d);
-	if ((r = rooms_open(d, e)) < 0 || (r = loop_open(d, e)) < 0 || (r = reload_open(d, e)) < 0)
+	if ((r = people_open(d, e)) < 0 || (r = rooms_open(d, e)) < 0 || (r = loop_open(d, e)) < 0 || (r = reload_open(d, e)) < 0)
 		return r;
 	return control_start(d, e);
 }
@@ -128,11 +129,15 @@ static bool is_restarting(const struct daemon *d)
 void daemon_close(struct daemon *d)
 {
 	changes_undo(d);
+	shadow_end(d, "modelgovd stops");
 	sense_close(d->sense, !is_restarting(d));
+	changes_close(d->changes); /* before the journal: its answers come to nobody */
 	journal_close(d->journal);
-	control_close(d->control); /* after the two that answer requests late */
+	control_close(d->control); /* after those that answer requests late */
 	act_close(d->act);
 	policy_free(d->slot.policy);
+	free(d->retired);
+	people_close(d);
 	free(d->slot.refused);
 	free(d->slot.warnings);
 	state_fini(&d->state);

@@ -8,6 +8,7 @@
 
 #include "act.h"
 #include "base.h"
+#include "change.h"
 #include "control.h"
 #include "knob.h"
 #include "decide.h"
@@ -23,15 +24,18 @@ struct options {
 	bool forces_observe; /* --observe: whatever the policy says */
 };
 
-/* The policy in force, and what came after it and was refused. */
+/* The policy in force, and what was found in /etc. */
 struct policy_slot {
 	struct policy *policy;     /* never NULL while the loop runs */
 	uint64_t loaded_wall_ns;
-	char *warnings;            /* findings of the policy in force, NULL when there are none */
-	char *refused;             /* findings of a broken change, NULL when /etc is in force */
+	char etc_digest[65];       /* of the last policy in /etc that was right, "" for none */
+	char *warnings;            /* its findings, NULL when there are none */
+	char *refused;             /* findings of a broken /etc, NULL when it is right */
 	unsigned int refused_errors;
 	uint64_t refused_wall_ns;
 };
+
+struct shadow;
 
 struct daemon {
 	struct options options;
@@ -46,6 +50,10 @@ struct daemon {
 	struct worker *actor;    /* the thread act runs on */
 	struct journal *journal;
 	struct control *control;
+	struct changes *changes;
+	struct people *people;
+
+	struct shadow *shadow;   /* a candidate beside the policy in force; NULL: none */
 
 	struct state state;
 	struct plan plan;
@@ -55,13 +63,14 @@ struct daemon {
 	uint64_t started_wall_ns;
 	uint64_t tick_cost_ns;   /* how long the last tick took */
 	bool is_restored;        /* an operator asked for everything back: observe from then on */
+	bool is_auditing;        /* somebody waits for the record's verification */
 	uint64_t n_planned, n_outcomes[N_OUTCOMES];
 	uint32_t n_unsettled;    /* apply, release and restore jobs under way */
 	bool wants_release;      /* the policy changed: put back what it no longer governs */
 
 	/* Policies that jobs under way may still name; freed when the last is back. */
-	struct policy *retired[16];
-	unsigned int n_retired;
+	struct policy **retired;
+	unsigned int n_retired, max_retired;
 };
 
 /* daemon.c: builds and takes down in order */
@@ -80,15 +89,44 @@ void tick_run(struct daemon *d);
 /* carry.c: act's jobs on its own thread */
 int carry_plan(struct daemon *d, struct err *e);
 void carry_release(struct daemon *d);
+void carry_confine(struct daemon *d);
 typedef void carry_restored(json_t *take_list, const char *problem, void *userdata);
 int carry_restore(struct daemon *d, carry_restored *reply, void *userdata);
 
-/* reload.c: the directory in /etc to the policy in force */
-int reload_open(struct daemon *d, struct err *e);
-bool reload_now(struct daemon *d); /* true: what is in /etc is in force */
+/* force.c: the one place where a policy comes into force */
+int policy_start_empty(struct daemon *d, struct err *e);
+/* For changes_options.enter: a daemon that cannot enter ends, and its next start does. */
+void policy_come(struct policy *take_policy, uint64_t generation, void *userdata);
 void policies_retire(struct daemon *d);
 bool daemon_enforces(const struct daemon *d);
 
+/* shadow.c: a candidate policy beside the one in force, without acting */
+void shadow_tick(struct daemon *d);
+void shadow_end(struct daemon *d, const char *why); /* nothing runs: nothing happens */
+json_t *shadow_to_json(const struct daemon *d);
+void on_shadow(struct request *request, json_t *parameters, void *userdata);
+void on_shadow_report(struct request *request, json_t *parameters, void *userdata);
+void on_shadow_stop(struct request *request, json_t *parameters, void *userdata);
+
+/* verify.c: what plan and verify ask */
+void on_policy(struct request *request, json_t *parameters, void *userdata);
+void on_check_result(struct request *request, json_t *parameters, void *userdata);
+
+/* reload.c: the directory in /etc becomes a change */
+int reload_open(struct daemon *d, struct err *e);
+/*
+ * Looks at /etc now. false: it is broken, see slot.refused, and reply is not called. true: it is right; reply gets
+ * the change that was made of it, or NULL when there was nothing to change, or a problem.
+ */
+bool reload_now(struct daemon *d, change_reply *reply, void *userdata);
+
+/* people.c: names and roles of those who ask */
+int people_open(struct daemon *d, struct err *e);
+void people_close(struct daemon *d);
+void people_forget(struct daemon *d); /* names may have changed */
+enum role people_role(const struct peer *peer, void *userdata);
+/* One block of memory, the caller frees it; NULL without memory. */
+struct person *people_person(struct daemon *d, const struct peer *peer);
 /* drift.c: values that others change */
 void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
 			const struct outcome *outcomes);
@@ -99,6 +137,21 @@ json_t *drifts_to_json(const struct daemon *d);
 
 /* methods.c, status.c: what the control socket offers */
 extern const struct method daemon_methods[];
+/* change_methods.c: those that move changes on */
+void on_propose(struct request *request, json_t *parameters, void *userdata);
+void on_approve(struct request *request, json_t *parameters, void *userdata);
+void on_apply(struct request *request, json_t *parameters, void *userdata);
+void on_withdraw(struct request *request, json_t *parameters, void *userdata);
+void on_rollback(struct request *request, json_t *parameters, void *userdata);
+/* record_methods.c: those that tell what is recorded */
+void on_history(struct request *request, json_t *parameters, void *userdata);
+void on_generation(struct request *request, json_t *parameters, void *userdata);
+void on_changes(struct request *request, json_t *parameters, void *userdata);
+void on_change_asked(struct request *request, json_t *parameters, void *userdata);
+void on_entries(struct request *request, json_t *parameters, void *userdata);
+void on_ticks(struct request *request, json_t *parameters, void *userdata);
+void on_checks(struct request *request, json_t *parameters, void *userdata);
+void on_audit_verify(struct request *request, json_t *parameters, void *userdata);
 json_t *status_to_json(struct daemon *d);
 
 /* log.c: to the journal with fields, or to stderr where there is none */
@@ -113,6 +166,7 @@ void log_event(int priority, const char *message_id, const char *model, const ch
 #define ID_POLICY_REFUSED "2e501f8d26a74c6783d81f642de2d9b9"
 #define ID_ACTION_FAILED "c8634a69ddf445eb91df6f79f603355c"
 #define ID_RESTORED "1163ddeed2ae4112a0c3a33e85027315"
+#define ID_CHANGE "54b3c10a8b1d4e44a3a0f5bd3c1c52de"
 #define ID_DRIFT "666021ed54414deaa2e01c91552ddcf3"
 #define ID_DRIFT_LEFT_ALONE "8a8b5445c24f4c0aa0930419a2ecafe8"
 #define ID_JOURNAL_PROBLEM "9fca7a3f1c924849904cd90a312b0a8b"

@@ -7,7 +7,7 @@
 
 #include <syslog.h>
 
-/* ---- what was written ------------------------------------------------------------------------- */
+/* ---- what was written --------------------------------------------------------------------- */
 
 /* A write that failed claims nothing: what stands there then is nobody's drift. */
 static bool outcome_is_claim(const struct outcome *o)
@@ -24,7 +24,7 @@ static bool outcome_says_nothing(const struct outcome *o)
 void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
 			const struct outcome *outcomes)
 {
-	/* under another policy, or after everything was put back, the write means nothing any more */
+	/* under another policy, or after everything was put back, the write means nothing */
 	if (policy != d->slot.policy || !daemon_enforces(d))
 		return;
 	for (uint32_t i = 0; i < plan->n_actions; i++) {
@@ -53,7 +53,7 @@ void drift_claim(struct daemon *d)
 	}
 }
 
-/* ---- what others changed ---------------------------------------------------------------------- */
+/* ---- what others changed ------------------------------------------------------------------ */
 
 static const struct target *target_of(const struct daemon *d, const struct drift *drift)
 {
@@ -125,7 +125,7 @@ void drift_report(struct daemon *d)
 	}
 }
 
-/* For explain: what was left alone has no action that would tell of it. */
+/* For explain: what was put back has an action that tells of it; what was left alone has none. */
 void drift_explain(const struct daemon *d, uint32_t model, json_t *list)
 {
 	const struct verdict *v = &d->plan.verdicts[model];
@@ -134,15 +134,14 @@ void drift_explain(const struct daemon *d, uint32_t model, json_t *list)
 		const struct drift *drift = &d->plan.drifts[i];
 		_cleanup_free_ char *sentence = NULL;
 
-		if (drift->model != model)
+		if (drift->model != model || !drift->is_left_alone)
 			continue;
 		sentence = explain_drift(d->slot.policy, drift);
-		json_array_append_new(
-			list, json_pack("{s:s, s:s, s:s, s:i, s:i}", "model",
-					d->slot.policy->models[model].name, "sentence",
-					sentence ? sentence : "", "reason",
-					reason_name(drift->is_left_alone ? REASON_LEFT_ALONE
-									 : REASON_DRIFT),
-					"level", v->level, "policy_level", v->policy_level));
+		json_array_append_new(list,
+				      json_pack("{s:s, s:s, s:s, s:i, s:i}", "model",
+						d->slot.policy->models[model].name, "sentence",
+						sentence ? sentence : "", "reason",
+						reason_name(REASON_LEFT_ALONE), "level", v->level,
+						"policy_level", v->policy_level));
 	}
 }

@@ -103,7 +103,7 @@ static int on_units_changed(sd_bus_message *message, void *userdata, sd_bus_erro
 
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
-	(void)reload_now(userdata);
+	(void)reload_now(userdata, NULL, NULL);
 	return 0;
 }
 

@@ -103,28 +103,98 @@ static void on_restore(struct request *request, json_t *parameters, void *userda
 		request_fail(request, "Failed", "out of memory");
 }
 
+struct look {
+	struct request *request;
+	const struct daemon *d;
+};
+
+/* What became of /etc: a change, nothing to do, or a reason why not. */
+static void on_reloaded(json_t *take_document, const char *problem, void *userdata)
+{
+	struct look *look = userdata;
+	const char *warnings = look->d->slot.warnings ? look->d->slot.warnings : "";
+
+	request_reply(look->request, json_pack("{s:b, s:s, s:o}", "loaded", !problem, "findings",
+					       problem ? problem : warnings, "change",
+					       take_document ? take_document : json_null()));
+	free(look);
+}
+
 static void on_reload(struct request *request, json_t *parameters, void *userdata)
 {
 	struct daemon *d = userdata;
-	bool is_loaded = reload_now(d);
-	const char *findings = is_loaded ? d->slot.warnings : d->slot.refused;
+	struct look *look = malloc(sizeof(*look));
 
-	request_reply(request, json_pack("{s:b, s:s}", "loaded", is_loaded, "findings",
-					 findings ? findings : ""));
+	if (!look) {
+		request_fail(request, "Failed", "out of memory");
+		return;
+	}
+	*look = (struct look){ .request = request, .d = d };
+	if (reload_now(d, on_reloaded, look))
+		return;
+	free(look);
+	request_reply(request, json_pack("{s:b, s:s, s:n}", "loaded", 0, "findings",
+					 d->slot.refused ? d->slot.refused : "", "change"));
 }
 
 const struct method daemon_methods[] = {
 	{ "Status", ROLE_VIEWER,
 	  "() -> (version: string, pid: int, started_at_ns: int, uptime_ns: int, mode: string, "
 	  "tick: int, tick_interval_ns: int, policy: object, host: object, models: []object, "
-	  "drifts: []object, health: []object, drops: []object, journal: object, ledger: int, cost: object)",
+	  "drifts: []object, health: []object, drops: []object, journal: object, ledger: int, "
+	  "cost: object, changes: object, shadow: ?object)",
 	  "What is governed and how it goes.", on_status },
 	{ "Explain", ROLE_VIEWER,
 	  "(model: ?string, limit: ?int) -> (verdicts: []object, actions: []object)",
 	  "What was done last and why, in sentences.", on_explain },
 	{ "Restore", ROLE_OPERATOR, "() -> (restored: []object)",
 	  "Puts every first value back; observe mode until the next start.", on_restore },
-	{ "Reload", ROLE_OPERATOR, "() -> (loaded: bool, findings: string)",
-	  "Reads the policy again now.", on_reload },
+	{ "Reload", ROLE_OPERATOR, "() -> (loaded: bool, findings: string, change: ?object)",
+	  "Reads the policy again now; what differs becomes a change.", on_reload },
+	{ "Propose", ROLE_OPERATOR,
+	  "(canonical: string, reason: string, ticket: ?string, source: ?string, applies: ?bool) -> "
+	  "(change: object)",
+	  "Keeps a policy as a change and begins its gates.", on_propose },
+	{ "Approve", ROLE_VIEWER, "(id: int, reason: string) -> (change: object)",
+	  "Agrees to a change of somebody else.", on_approve },
+	{ "Apply", ROLE_OPERATOR, "(id: int, reason: string, ticket: ?string) -> (change: object)",
+	  "Puts a change that is ready into force.", on_apply },
+	{ "Withdraw", ROLE_OPERATOR, "(id: int, reason: string) -> (change: object)",
+	  "Takes a change back; one on probation goes back to the generation before.", on_withdraw },
+	{ "Rollback", ROLE_OPERATOR,
+	  "(id: ?int, reason: string, ticket: ?string) -> (change: object)",
+	  "Proposes the bytes of generation id, or of the one before, to be applied at once.",
+	  on_rollback },
+	{ "History", ROLE_VIEWER, "(limit: ?int) -> (generations: []object)",
+	  "The generations, newest first, without their canonical bytes.", on_history },
+	{ "Generation", ROLE_VIEWER, "(number: ?int) -> (generation: object)",
+	  "One generation in full; without number the one in force.", on_generation },
+	{ "Changes", ROLE_VIEWER, "(limit: ?int, is_open: ?bool) -> (changes: []object)",
+	  "The changes, newest first, or only the open ones.", on_changes },
+	{ "Change", ROLE_VIEWER, "(id: int) -> (document: object, entries: []object)",
+	  "One change and every step that the record has of it.", on_change_asked },
+	{ "Entries", ROLE_VIEWER,
+	  "(from_ns: ?int, to_ns: ?int, after: ?int, limit: ?int, kind: ?string) -> "
+	  "(entries: []object)",
+	  "Entries of the chain, a page at a time: ask again after the last.", on_entries },
+	{ "AuditVerify", ROLE_VIEWER,
+	  "() -> (entries: int, generations: int, head: string, sealed: ?object, broken: ?object)",
+	  "Recomputes every hash of the record; can take a minute.", on_audit_verify },
+	{ "Policy", ROLE_VIEWER, "() -> (digest: string, generation: int, canonical: string)",
+	  "The policy in force in its canonical form.", on_policy },
+	{ "Ticks", ROLE_VIEWER,
+	  "(from_ns: ?int, to_ns: ?int, after: ?int, limit: ?int) -> (ticks: []object)",
+	  "Recorded observations, a page at a time.", on_ticks },
+	{ "Checks", ROLE_VIEWER, "(model: ?string, limit: ?int) -> (checks: []object)",
+	  "Recorded results of checks, newest first.", on_checks },
+	{ "CheckResult", ROLE_VIEWER,
+	  "(model: string, check: string, result: object) -> (recorded: object)",
+	  "Records a check's result; for operators and owners of the model.", on_check_result },
+	{ "Shadow", ROLE_OPERATOR, "(canonical: string) -> (shadow: object)",
+	  "Runs a candidate policy beside the one in force, without acting.", on_shadow },
+	{ "ShadowReport", ROLE_VIEWER, "() -> (shadow: ?object)",
+	  "How the candidate differs so far; null when none runs.", on_shadow_report },
+	{ "ShadowStop", ROLE_OPERATOR, "() -> (shadow: ?object)",
+	  "Ends the candidate and tells how it differed.", on_shadow_stop },
 	{ 0 },
 };

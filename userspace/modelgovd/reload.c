@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * From the directory in /etc to the policy in force: loads at start, on a change of a file, on SIGHUP and
- * on request. A broken change leaves everything as it was and is kept for `status`.
+ * From the directory in /etc to a change: looks at start, when a file changed, on SIGHUP and on
+ * request, and proposes what is neither in force nor was proposed last. A broken /etc leaves
+ * everything as it was and is kept for `status`.
  */
 #include "daemon.h"
 
@@ -9,77 +10,12 @@
 #include <sys/inotify.h>
 #include <syslog.h>
 
-/* chosen: an editor's rename-write-chmod or a package's files arrive within this; people do not notice it */
+/* chosen: an editor's rename-write-chmod or a package's files arrive within this; people do not
+ * notice it */
 #define QUIET_USEC 200000ULL
 
 /* chosen: systemd answers within milliseconds; a busy one must not hold up readiness for long */
 #define UNITS_WAIT_NS (2 * NSEC_PER_SEC)
-
-bool daemon_enforces(const struct daemon *d)
-{
-	return d->slot.policy->host.mode == MODE_ENFORCE && !d->options.forces_observe &&
-	       !d->is_restored;
-}
-
-/* Sensors, state and plan for the new policy; on failure nothing has changed. */
-static int policy_prepare(struct daemon *d, const struct policy *p, struct state *ret_state,
-			  struct plan *ret_plan, struct err *e)
-{
-	if (state_init(ret_state, p->n_models) < 0)
-		return err_set(e, -ENOMEM, "state of %u models", p->n_models);
-	/* chosen: four cgroups a model on average; what does not fit follows in the next tick */
-	if (plan_init(ret_plan, p->n_models, MAX(64u, p->n_models * 4 * N_KNOBS)) < 0) {
-		state_fini(ret_state);
-		return err_set(e, -ENOMEM, "plan of %u models", p->n_models);
-	}
-	return 0;
-}
-
-/*
- * A policy that jobs on act's thread may still name is freed when the last of them is back; see
- * policies_retire().
- */
-static void policy_replace(struct daemon *d, struct policy *take_policy)
-{
-	struct policy *old = d->slot.policy;
-
-	d->slot.policy = take_policy;
-	if (!old)
-		return;
-	d->retired[d->n_retired++] = old; /* there is room: see reload_now() */
-	policies_retire(d);
-}
-
-void policies_retire(struct daemon *d)
-{
-	while (d->n_unsettled == 0 && d->n_retired > 0)
-		policy_free(d->retired[--d->n_retired]);
-}
-
-static int policy_enter(struct daemon *d, struct policy *take_policy, struct err *e)
-{
-	struct state state;
-	struct plan plan;
-	int r = policy_prepare(d, take_policy, &state, &plan, e);
-
-	if (r == 0 && (r = sense_follow(d->sense, take_policy, e)) < 0) {
-		state_fini(&state);
-		plan_fini(&plan);
-	}
-	if (r < 0) {
-		policy_free(take_policy);
-		return r;
-	}
-	if (d->slot.policy)
-		state_carry(&d->state, d->slot.policy, take_policy, &state);
-	state_fini(&d->state);
-	plan_fini(&d->plan);
-	d->state = state;
-	d->plan = plan;
-	d->now = NULL; /* its indices are the old policy's */
-	policy_replace(d, take_policy);
-	return 0;
-}
 
 static void refusal_keep(struct daemon *d, char *take_text, unsigned int n_errors)
 {
@@ -91,30 +27,12 @@ static void refusal_keep(struct daemon *d, char *take_text, unsigned int n_error
 	if (is_known)
 		return;
 	d->slot.refused_wall_ns = clock_realtime_ns();
-	log_event(LOG_ERR, ID_POLICY_REFUSED, NULL, "policy in %s is refused, the old one stays:\n%s",
-		  d->options.etc, take_text ? take_text : "no memory for the findings");
+	log_event(LOG_ERR, ID_POLICY_REFUSED, NULL,
+		  "policy in %s is refused, the old one stays:\n%s", d->options.etc,
+		  take_text ? take_text : "no memory for the findings");
 	journal_event(d->journal, d->slot.refused_wall_ns, "policy_refused",
 		      json_pack("{s:s, s:s}", "etc", d->options.etc, "findings",
 				take_text ? take_text : ""));
-}
-
-static void policy_announce(struct daemon *d, const struct findings *f)
-{
-	const struct policy *p = d->slot.policy;
-
-	free(d->slot.refused);
-	free(d->slot.warnings);
-	d->slot.refused = NULL;
-	d->slot.warnings = f->n > 0 ? findings_print(f) : NULL;
-	d->slot.loaded_wall_ns = clock_realtime_ns();
-	log_event(LOG_INFO, ID_POLICY_LOADED, NULL, "policy %.12s in force: %u models, mode %s",
-		  p->digest, p->n_models, daemon_enforces(d) ? "enforce" : "observe");
-	if (d->slot.warnings)
-		log_warning("%s", d->slot.warnings);
-	journal_limit(d->journal, p->host.retention_ns, p->host.journal_limit_bytes);
-	journal_policy(d->journal, d->slot.loaded_wall_ns, p);
-	d->wants_release = true;
-	loop_tick_soon(d);
 }
 
 /* One shot, pushed back by every further call. */
@@ -134,8 +52,8 @@ static int directory_watch(struct daemon *d, const char *suffix, sd_event_source
 			   struct err *e)
 {
 	_cleanup_free_ char *path = NULL;
-	const uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE | IN_DELETE |
-				 IN_ATTRIB | IN_ONLYDIR;
+	const uint32_t changes = IN_CLOSE_WRITE | IN_MOVED_TO | IN_MOVED_FROM | IN_CREATE |
+				 IN_DELETE | IN_ATTRIB | IN_ONLYDIR;
 
 	*watch = sd_event_source_disable_unref(*watch);
 	if (asprintf(&path, "%s%s", d->options.etc, suffix) < 0)
@@ -146,72 +64,134 @@ static int directory_watch(struct daemon *d, const char *suffix, sd_event_source
 }
 
 /*
- * Anew before each look: a directory may have come, or been replaced by another of the same name. One that
- * is not there comes with a change of the one above it.
+ * Anew before each look: a directory may have come, or been replaced by another of the same name.
+ * One that is not there comes with a change of the one above it.
  */
 static void directories_watch(struct daemon *d)
 {
 	struct err e = { 0 };
 
 	if (directory_watch(d, "", &d->watches[0], &e) < 0)
-		log_warning("%s; changes are seen only after `modelgov reload`, continuing", e.text);
+		log_warning("%s; changes are seen only after `modelgov reload`, continuing",
+			    e.text);
 	(void)directory_watch(d, "/models.d", &d->watches[1], &e);
 }
 
-bool reload_now(struct daemon *d)
+static void on_proposed(json_t *take_document, const char *problem, void *userdata)
+{
+	const struct daemon *d = userdata;
+
+	json_decref(take_document);
+	if (problem)
+		log_warning("the policy in %s is not proposed: %s", d->options.etc, problem);
+}
+
+/* What is in /etc is right: it is in force, was looked at before, or becomes a change. */
+static void etc_consider(struct daemon *d, const struct policy *p, const struct findings *f,
+			 change_reply *reply, void *userdata)
+{
+	static const struct person root = {
+		.name = "root", .is_viewer = true, .is_operator = true, .is_approver = true
+	};
+	_cleanup_free_ char *canonical = NULL;
+	struct proposal proposal = { .author = &root,
+				     .reason = "",
+				     .ticket = "",
+				     .source = "etc",
+				     .applies = d->slot.policy->host.apply == APPLY_AUTO };
+
+	free(d->slot.refused);
+	free(d->slot.warnings);
+	d->slot.refused = NULL;
+	d->slot.warnings = f->n > 0 ? findings_print(f) : NULL;
+	if (d->slot.warnings && strcmp(d->slot.etc_digest, p->digest) != 0)
+		log_warning("%s", d->slot.warnings);
+	snprintf(d->slot.etc_digest, sizeof(d->slot.etc_digest), "%s", p->digest);
+	if (!changes_consider(d->changes, p->digest)) {
+		if (reply)
+			reply(NULL, NULL, userdata);
+		return;
+	}
+	proposal.canonical = canonical = policy_canonical(p);
+	if (canonical)
+		change_propose(d->changes, &proposal, reply ? reply : on_proposed,
+			       reply ? userdata : d);
+	else if (reply)
+		reply(NULL, "out of memory", userdata);
+}
+
+bool reload_now(struct daemon *d, change_reply *reply, void *userdata)
 {
 	struct policy_source source = { .etc = d->options.etc, .shipped = d->options.shipped };
 	struct findings findings;
 	struct policy *p = NULL;
 	struct err e = { 0 };
-	bool is_loaded = false;
 
-	if (d->n_retired == ARRAY_SIZE(d->retired)) {
-		/* that many changes while one action hangs: look again when it is back */
-		reload_soon(d);
-		return false;
-	}
 	directories_watch(d);
+	people_forget(d);
 	findings_init(&findings);
 	int r = host_facts_read(&source.facts, &e);
 
 	if (r == 0)
 		r = policy_load(&source, &p, &findings, &e);
-	if (r == 0 && d->slot.policy && strcmp(p->digest, d->slot.policy->digest) == 0 &&
-	    !d->slot.refused) {
-		policy_free(p); /* a comment changed, or nothing */
-		is_loaded = true;
-	} else if (r == 0 && policy_enter(d, p, &e) == 0) {
-		policy_announce(d, &findings);
-		is_loaded = true;
-	} else if (findings.n_errors > 0) {
+	if (r == 0)
+		etc_consider(d, p, &findings, reply, userdata);
+	else if (findings.n_errors > 0)
 		refusal_keep(d, findings_print(&findings), findings.n_errors);
-	} else {
+	else
 		refusal_keep(d, strdup(e.text), 1);
-	}
+	policy_free(p);
 	findings_fini(&findings);
-	return is_loaded;
+	return r == 0;
 }
 
 static int on_quiet(sd_event_source *timer, uint64_t usec, void *userdata)
 {
-	(void)reload_now(userdata); /* a refusal is logged and kept for status */
+	(void)reload_now(userdata, NULL, NULL); /* a refusal is logged and kept for status */
 	return 0;
 }
 
-/*
- * The policy before the first that is right: no models, observe. A typo in /etc at boot must not keep the daemon
- * from saying so.
- */
-static int policy_start_empty(struct daemon *d, struct err *e)
+/* One line of the log for each step; the record has all of it. */
+static void change_tell(const json_t *document, const char *step, void *userdata)
 {
-	struct policy *p = calloc(1, sizeof(*p));
+	const char *ending = json_string_value(json_object_get(document, "ending"));
+	const char *state = json_string_value(json_object_get(document, "state"));
+	bool is_bad = strcmp(state, "refused") == 0 || strcmp(state, "rolled_back") == 0;
 
-	if (!p)
-		return err_set(e, -ENOMEM, "empty policy");
-	arena_init(&p->arena);
-	p->host = (struct host_policy){ .mode = MODE_OBSERVE, .tick_ns = NSEC_PER_SEC };
-	return policy_enter(d, p, e);
+	log_event(is_bad ? LOG_WARNING : LOG_INFO, ID_CHANGE, NULL,
+		  "change %lld by %s: %s, now %s%s%s",
+		  (long long)json_integer_value(json_object_get(document, "id")),
+		  json_string_value(json_object_get(document, "author")), step, state,
+		  *ending ? ": " : "", ending);
+}
+
+static int gates_directories(struct daemon *d, char **ret_etc, char **ret_shipped, struct err *e)
+{
+	*ret_etc = *ret_shipped = NULL;
+	if (asprintf(ret_etc, "%s/gates.d", d->options.etc) < 0 ||
+	    asprintf(ret_shipped, "%s/gates.d", d->options.shipped) < 0)
+		return err_set(e, -ENOMEM, "gates");
+	return 0;
+}
+
+/* What the last daemon left: its generation comes into force, its open changes go on. */
+static int changes_start(struct daemon *d, struct err *e)
+{
+	_cleanup_free_ char *etc = NULL, *shipped = NULL;
+	struct changes_options options = { .event = d->event,
+					   .bus = d->bus,
+					   .journal = d->journal,
+					   .etc = d->options.etc,
+					   .enter = policy_come,
+					   .tell = change_tell,
+					   .userdata = d };
+	int r = gates_directories(d, &etc, &shipped, e);
+
+	if (r == 0)
+		r = host_facts_read(&options.facts, e);
+	options.gates_dirs[0] = etc;
+	options.gates_dirs[1] = shipped;
+	return r < 0 ? r : changes_open(&options, &d->changes, e);
 }
 
 int reload_open(struct daemon *d, struct err *e)
@@ -219,12 +199,14 @@ int reload_open(struct daemon *d, struct err *e)
 	int r = policy_start_empty(d, e);
 
 	if (r == 0)
+		r = changes_start(d, e);
+	if (r == 0)
 		r = sd_event_add_time_relative(d->event, &d->reload_timer, CLOCK_MONOTONIC,
 					       QUIET_USEC, 0, on_quiet, d);
 	if (r < 0)
 		return e->code ? r : err_set(e, r, "timer for policy changes");
 	(void)sd_event_source_set_enabled(d->reload_timer, SD_EVENT_OFF);
-	(void)reload_now(d);
+	(void)reload_now(d, NULL, NULL);
 	struct err settling = { 0 };
 
 	if (sense_settle(d->sense, UNITS_WAIT_NS, &settling) < 0)

@@ -7,143 +7,271 @@
 
 #include "field.h"
 
-#include <jansson.h>
+#include <assert.h>
 #include <sodium.h>
 
-static json_t *group_to_json(const struct key *rows, enum manifest_kind manifest, const void *from);
+/* chosen: no group of the key table has half as many keys */
+#define MAX_KEYS 64
 
-static json_t *number_to_json(uint64_t value)
+/* ---- JSON as text -------------------------------------------------------------------------- */
+
+struct writing {
+	char *text;
+	size_t length, max;
+	bool is_short; /* of memory: what follows is dropped */
+};
+
+static void bytes_put(struct writing *w, const char *bytes, size_t n)
 {
-	return value == VALUE_MAX ? json_string("none") : json_integer((json_int_t)(int64_t)value);
+	if (w->length + n + 1 > w->max && !w->is_short) {
+		size_t max = MAX(w->max * 2, w->length + n + 4096);
+		char *text = realloc(w->text, max);
+
+		w->is_short = !text;
+		w->text = text ? text : w->text;
+		w->max = text ? max : w->max;
+	}
+	if (w->is_short)
+		return;
+	memcpy(w->text + w->length, bytes, n);
+	w->length += n;
 }
 
-static json_t *texts_to_json(const struct key *k, const void *from)
+static void put(struct writing *w, const char *text)
+{
+	bytes_put(w, text, strlen(text));
+}
+
+/* Between two members or items, but not before the first. */
+static void comma_put(struct writing *w)
+{
+	char last = w->length > 0 && !w->is_short ? w->text[w->length - 1] : '{';
+
+	if (last != '{' && last != '[')
+		bytes_put(w, ",", 1);
+}
+
+static void character_put(struct writing *w, char c)
+{
+	char escaped[8];
+
+	snprintf(escaped, sizeof(escaped), c == '"' || c == '\\' ? "\\%c" : "\\u%04X", c);
+	put(w, escaped);
+}
+
+static void string_put(struct writing *w, const char *text)
+{
+	bytes_put(w, "\"", 1);
+	while (*text) {
+		const char *at = text;
+
+		while (*at && *at != '"' && *at != '\\' && (unsigned char)*at >= 0x20)
+			at++;
+		bytes_put(w, text, (size_t)(at - text));
+		if (*at)
+			character_put(w, *at++);
+		text = at;
+	}
+	bytes_put(w, "\"", 1);
+}
+
+/* With sign: -1 and -2 are no VALUE_MAX and MISSING, and there is no limit to be none. */
+static void number_put(struct writing *w, uint64_t value, bool has_sign)
+{
+	char digits[24], *at = digits + sizeof(digits);
+	bool is_negative = has_sign && (int64_t)value < 0;
+	uint64_t left = is_negative ? -value : value;
+
+	if (value == VALUE_MAX && !has_sign) {
+		string_put(w, "none");
+		return;
+	}
+	do
+		*--at = (char)('0' + left % 10);
+	while (left /= 10);
+	if (is_negative)
+		*--at = '-';
+	bytes_put(w, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+static void member_put(struct writing *w, const char *name)
+{
+	comma_put(w);
+	string_put(w, name);
+	bytes_put(w, ":", 1);
+}
+
+/* ---- values of the key table --------------------------------------------------------------- */
+
+static void group_put(struct writing *w, const struct key *rows, enum manifest_kind manifest,
+		      const void *from);
+
+static void texts_put(struct writing *w, const struct key *k, const void *from)
 {
 	unsigned int n;
 	const char *const *all = field_items(k, from, &n);
-	json_t *list = json_array();
 
-	for (unsigned int i = 0; i < n; i++)
-		if (json_array_append_new(list, json_string(all[i])) < 0)
-			return json_decref(list), NULL;
-	return list;
+	put(w, "[");
+	for (unsigned int i = 0; i < n; i++) {
+		comma_put(w);
+		string_put(w, all[i]);
+	}
+	put(w, "]");
 }
 
 /* In the order of the words' values, whatever order they were given in. */
-static json_t *words_to_json(const struct key *k, uint64_t mask)
+static void words_put(struct writing *w, const struct key *k, uint64_t mask)
 {
-	json_t *list = json_array();
-
-	for (uint64_t value = 0; value < 32; value++)
-		if ((mask & 1ULL << value) &&
-		    json_array_append_new(list, json_string(word_text(k, value))) < 0)
-			return json_decref(list), NULL;
-	return list;
+	put(w, "[");
+	for (uint64_t value = 0; value < 32; value++) {
+		if (!(mask & 1ULL << value))
+			continue;
+		comma_put(w);
+		string_put(w, word_text(k, value));
+	}
+	put(w, "]");
 }
 
-static json_t *labels_to_json(const struct key *k, const void *from)
+/* They are kept in the order of their names. */
+static void labels_put(struct writing *w, const struct key *k, const void *from)
 {
 	unsigned int n;
 	const struct label *all = field_items(k, from, &n);
-	json_t *labels = json_object();
 
-	for (unsigned int i = 0; i < n; i++)
-		if (json_object_set_new(labels, all[i].key, json_string(all[i].value)) < 0)
-			return json_decref(labels), NULL;
-	return labels;
+	put(w, "{");
+	for (unsigned int i = 0; i < n; i++) {
+		member_put(w, all[i].key);
+		string_put(w, all[i].value);
+	}
+	put(w, "}");
 }
 
 /* "[1, 3, any]" */
-static json_t *shape_to_json(const char *text)
+static void shape_put(struct writing *w, const char *text)
 {
-	json_t *list = json_array();
-
+	put(w, "[");
 	for (const char *at = text; (at += strspn(at, "[], "), *at); at += strcspn(at, "], ")) {
 		uint64_t size = strtoull(at, NULL, 10);
-		json_t *item = size ? number_to_json(size) : json_string("any");
 
-		if (json_array_append_new(list, item) < 0)
-			return json_decref(list), NULL;
+		comma_put(w);
+		if (size)
+			number_put(w, size, false);
+		else
+			string_put(w, "any");
 	}
-	return list;
+	put(w, "]");
 }
 
-static json_t *groups_to_json(const struct key *k, enum manifest_kind manifest, const void *from)
+static void groups_put(struct writing *w, const struct key *k, enum manifest_kind manifest,
+		       const void *from)
 {
 	unsigned int n;
 	const char *items = field_items(k, from, &n);
-	json_t *list = json_array();
 
-	for (unsigned int i = 0; i < n; i++)
-		if (json_array_append_new(list, group_to_json(k->keys, manifest,
-							      items + i * k->list.item_bytes)) < 0)
-			return json_decref(list), NULL;
-	return list;
+	put(w, "[");
+	for (unsigned int i = 0; i < n; i++) {
+		comma_put(w);
+		group_put(w, k->keys, manifest, items + i * k->list.item_bytes);
+	}
+	put(w, "]");
 }
 
-static json_t *value_to_json(const struct key *k, enum manifest_kind manifest, const void *from)
+static void value_put(struct writing *w, const struct key *k, enum manifest_kind manifest,
+		      const void *from)
 {
 	switch (k->type) {
 	case TYPE_GROUP:
-		return group_to_json(k->keys, manifest, from);
+		group_put(w, k->keys, manifest, from);
+		return;
 	case TYPE_GROUPS:
-		return groups_to_json(k, manifest, from);
+		groups_put(w, k, manifest, from);
+		return;
 	case TYPE_LABELS:
-		return labels_to_json(k, from);
+		labels_put(w, k, from);
+		return;
 	case TYPE_TEXTS:
-		return texts_to_json(k, from);
+		texts_put(w, k, from);
+		return;
 	case TYPE_SHAPE:
-		return shape_to_json(field_text(k, from));
+		shape_put(w, field_text(k, from));
+		return;
 	case TYPE_TEXT:
 	case TYPE_CPUSET:
-		return json_string(field_text(k, from));
+		string_put(w, field_text(k, from));
+		return;
 	case TYPE_WORD:
-		return json_string(word_text(k, field_number(k, from)));
+		string_put(w, word_text(k, field_number(k, from)));
+		return;
 	case TYPE_WORDS:
-		return words_to_json(k, field_number(k, from));
+		words_put(w, k, field_number(k, from));
+		return;
 	case TYPE_BOOL:
-		return json_boolean(field_number(k, from));
+		put(w, field_number(k, from) ? "true" : "false");
+		return;
 	default:
-		return number_to_json(field_number(k, from));
+		number_put(w, field_number(k, from), k->type == TYPE_INTEGER);
 	}
 }
 
-static json_t *group_to_json(const struct key *rows, enum manifest_kind manifest, const void *from)
+/* The rows that say something, by name. */
+static unsigned int rows_sort(const struct key *rows, enum manifest_kind manifest, const void *from,
+			      const struct key *sorted[MAX_KEYS])
 {
-	json_t *group = json_object();
+	unsigned int n = 0;
 
-	for (const struct key *k = NULL; group && (k = key_next(rows, manifest, k));) {
-		if (k->is_heading || field_is_absent(k, from))
+	for (const struct key *k = NULL; (k = key_next(rows, manifest, k));) {
+		unsigned int at = n;
+
+		assert(n < MAX_KEYS);
+		if (k->is_heading || (k->type != TYPE_GROUP && field_is_absent(k, from)))
 			continue;
-		json_t *value = value_to_json(k, manifest, from);
-
-		if (k->type == TYPE_GROUP && value && json_object_size(value) == 0)
-			json_decref(value);
-		else if (json_object_set_new(group, k->name, value) < 0)
-			return json_decref(group), NULL;
+		for (; at > 0 && strcmp(sorted[at - 1]->name, k->name) > 0; at--)
+			sorted[at] = sorted[at - 1];
+		sorted[at] = k;
+		n++;
 	}
-	return group;
+	return n;
+}
+
+/* Groups in it that say nothing are left out. */
+static void group_put(struct writing *w, const struct key *rows, enum manifest_kind manifest,
+		      const void *from)
+{
+	const struct key *sorted[MAX_KEYS];
+	unsigned int n = rows_sort(rows, manifest, from, sorted);
+
+	put(w, "{");
+	for (unsigned int i = 0; i < n; i++) {
+		size_t before = w->length;
+
+		member_put(w, sorted[i]->name);
+		size_t start = w->length;
+
+		value_put(w, sorted[i], manifest, from);
+		if (sorted[i]->type == TYPE_GROUP && w->length == start + strlen("{}"))
+			w->length = before;
+	}
+	put(w, "}");
 }
 
 char *policy_canonical(const struct policy *p)
 {
-	json_t *models = json_object();
-	json_t *host = group_to_json(key_rows(MANIFEST_HOST), MANIFEST_HOST, &p->host);
-	json_t *whole = json_pack("{s:s, s:o, s:o}", "apiVersion", API_VERSION, "host", host,
-				  "models", models);
-	char *text = NULL;
-	bool is_whole = whole != NULL;
+	struct writing w = { 0 };
 
-	for (unsigned int i = 0; i < p->n_models && is_whole; i++) {
-		const struct model *m = &p->models[i];
-		json_t *model = group_to_json(key_rows(MANIFEST_MODEL), MANIFEST_MODEL, m);
-
-		is_whole = json_object_set_new(models, m->name, model) == 0;
+	put(&w, "{\"apiVersion\":\"" API_VERSION "\",\"host\":");
+	group_put(&w, key_rows(MANIFEST_HOST), MANIFEST_HOST, &p->host);
+	put(&w, ",\"models\":{");
+	for (unsigned int i = 0; i < p->n_models; i++) {
+		member_put(&w, p->models[i].name);
+		group_put(&w, key_rows(MANIFEST_MODEL), MANIFEST_MODEL, &p->models[i]);
 	}
-	if (is_whole)
-		text = json_dumps(whole, JSON_COMPACT | JSON_SORT_KEYS);
-	json_decref(whole); /* NULL is fine; a failed json_pack() has dropped what it was given */
-	return text;
+	put(&w, "}}");
+	if (w.is_short) {
+		free(w.text);
+		return NULL;
+	}
+	w.text[w.length] = '\0';
+	return w.text;
 }
 
 int canonical_digest(const char *text, char ret_hex[65])

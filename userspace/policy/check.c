@@ -1,157 +1,181 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Finds what cannot be together. Every sum names its biggest part and says by how much it is too
- * much.
+ * Finds what cannot be together in one manifest, and sums over the host that are too much. Every
+ * sum names its biggest part and says by how much it is too much.
  */
-#include "check.h"
+#include "checker.h"
 
 #include "names.h"
+#include "text.h"
 
 #include <inttypes.h>
 
 /* design: above it feedback has nothing left to give */
 #define RESERVABLE_PERMILLE 900
 
-/* ---- one manifest -------------------------------------------------------------------------- */
+/* ---- names --------------------------------------------------------------------------------- */
 
-static void name_check(const struct tree *t, const char *name, const struct model *m)
+void model_name_check(const struct tree *t, const char *name)
 {
 	const struct node *n = tree_find(t, "metadata.name");
 
 	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused)
 		return;
-	if (!name_is_model(m->name))
+	if (!name_is_model(n->text))
 		tree_error(
 			t, n,
 			"metadata.name: '%s' is not a name; write lower-case letters, digits, '-', "
 			"'_', '.', at most 63, starting with a letter or digit",
-			m->name);
-	else if (strcmp(m->name, name) != 0)
+			n->text);
+	else if (strcmp(n->text, name) != 0)
 		tree_error(t, n,
 			   "metadata.name: '%s' is not the name of the file; write the name "
 			   "without .yaml here, or call the file %s.yaml",
-			   m->name, m->name);
+			   n->text, n->text);
 }
 
-static void memory_order_check(const struct tree *t, const struct model *m)
+/* ---- one manifest -------------------------------------------------------------------------- */
+
+static const char *duration_text(const struct checker *c, uint64_t ns)
+{
+	char *buf = arena_alloc(c->scratch, 32);
+
+	return buf ? duration_format(ns, buf, 32) : "?";
+}
+
+static void memory_order_check(const struct checker *c, uint32_t model)
 {
 	static const struct {
 		enum knob knob;
-		const char *name;
-	} steps[] = { { KNOB_MEMORY_MIN, "min" },
-		      { KNOB_MEMORY_LOW, "low" },
-		      { KNOB_MEMORY_HIGH, "high" },
-		      { KNOB_MEMORY_MAX, "max" } };
+		const char *name, *path;
+	} steps[] = { { KNOB_MEMORY_MIN, "min", "resources.memory.min" },
+		      { KNOB_MEMORY_LOW, "low", "resources.memory.low" },
+		      { KNOB_MEMORY_HIGH, "high", "resources.memory.high" },
+		      { KNOB_MEMORY_MAX, "max", "resources.memory.max" } };
+	const struct model *m = &c->policy->models[model];
 	size_t below = 0;
 	bool has_below = false;
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		uint64_t value = m->values[steps[i].knob];
-		char path[32], small[32], large[32];
+		char small[32], large[32];
 
 		if (value == MISSING || value == VALUE_MAX) /* no limit is in nobody's way */
 			continue;
-		if (has_below && value < m->values[steps[below].knob]) {
-			snprintf(path, sizeof(path), "resources.memory.%s", steps[i].name);
-			tree_error(t, tree_find(t, path),
-				   "%s: %s is less than %s %s; memory must rise in the order min, "
-				   "low, high, max",
-				   path, size_format(value, small, sizeof(small)),
-				   steps[below].name,
-				   size_format(m->values[steps[below].knob], large, sizeof(large)));
-		}
+		if (has_below && value < m->values[steps[below].knob])
+			check_error(c, model, steps[i].path,
+				    "%s is less than %s %s; memory must rise in the order min, "
+				    "low, high, max",
+				    size_format(value, small, sizeof(small)), steps[below].name,
+				    size_format(m->values[steps[below].knob], large,
+						sizeof(large)));
 		below = i;
 		has_below = true;
 	}
 }
 
-static void cpu_check(const struct tree *t, const struct host_facts *facts, const struct model *m)
+static void cpu_check(const struct checker *c, uint32_t model)
 {
+	const struct model *m = &c->policy->models[model];
 	uint64_t quota = m->values[KNOB_CPU_MAX];
-	uint64_t max = quota * 1000 / CPU_PERIOD_USEC; /* millicpu */
-	uint64_t floor = m->cpu_floor_permyriad * facts->cpus * 1000 / PERMYRIAD;
-	const struct node *set_floor = tree_find(t, "resources.cpu.floor");
+	uint64_t max = quota / (CPU_PERIOD_USEC / 1000); /* millicpu */
+	uint64_t floor = m->cpu_floor_permyriad * c->facts->cpus * 1000 / PERMYRIAD;
 	char text[32], max_text[32];
 
 	if (quota == MISSING || quota == VALUE_MAX)
 		return;
 	cpus_format(max, max_text, sizeof(max_text));
 	if (m->cpu_reserved_millicpu > max)
-		tree_error(
-			t, tree_find(t, "resources.cpu.reserved"),
-			"resources.cpu.reserved: %s is more than resources.cpu.max %s; raise max "
-			"or reserve less",
-			cpus_format(m->cpu_reserved_millicpu, text, sizeof(text)), max_text);
-	if (set_floor && floor > max)
-		tree_error(t, set_floor,
-			   "resources.cpu.floor: on this host (%" PRIu64 " CPUs) it means %s, more "
-			   "than resources.cpu.max %s; raise max or lower the floor",
-			   facts->cpus, cpus_format(floor, text, sizeof(text)), max_text);
+		check_error(c, model, "resources.cpu.reserved",
+			    "%s is more than resources.cpu.max %s; raise max or reserve less",
+			    cpus_format(m->cpu_reserved_millicpu, text, sizeof(text)), max_text);
+	if (floor > max && check_is_set(c, model, "resources.cpu.floor"))
+		check_error(c, model, "resources.cpu.floor",
+			    "on this host (%" PRIu64 " CPUs) it means %s, more than "
+			    "resources.cpu.max %s; raise max or lower the floor",
+			    c->facts->cpus, cpus_format(floor, text, sizeof(text)), max_text);
 }
 
-/* The item of the list that became m->objectives[index]. */
-static const struct node *objective_node(const struct tree *t, unsigned int index)
+static bool is_same_promise(const struct objective *a, const struct objective *b)
 {
-	const struct node *list = tree_find(t, "objectives");
-
-	for (const struct node *n = list ? list->first : NULL; n; n = n->next)
-		if (n->kind == NODE_GROUP && !n->is_refused && index-- == 0)
-			return n;
-	return NULL;
+	return a->indicator == b->indicator && a->window_ns == b->window_ns &&
+	       a->quantile_permyriad == b->quantile_permyriad;
 }
 
-static const struct node *child(const struct node *group, const char *name)
+static void objectives_check(const struct checker *c, uint32_t model)
 {
-	for (const struct node *n = group->first; n; n = n->next)
-		if (strcmp(n->key->text, name) == 0)
-			return n;
-	return group;
-}
+	const struct model *m = &c->policy->models[model];
+	uint64_t tick = c->policy->host.tick_ns;
 
-static void objectives_check(const struct tree *t, const struct host_policy *host,
-			     const struct model *m)
-{
 	for (unsigned int i = 0; i < m->n_objectives; i++) {
 		const struct objective *o = &m->objectives[i];
-		const struct node *item = objective_node(t, i);
-		char window[32], tick[32];
+		char path[64];
 
-		if (!item || o->indicator >= N_INDICATORS)
+		if (o->indicator >= N_INDICATORS) /* unknown, which is a finding already */
 			continue;
-		if (o->window_ns < host->tick_ns)
-			tree_error(t, child(item, "window"),
-				   "objectives[%u].window: %s is shorter than the tick of %s in "
-				   "modelgov.yaml; write %s or more",
-				   i, duration_format(o->window_ns, window, sizeof(window)),
-				   duration_format(host->tick_ns, tick, sizeof(tick)), tick);
+		snprintf(path, sizeof(path), "objectives[%u].window", i);
+		if (o->window_ns < tick)
+			check_error(c, model, path,
+				    "%s is shorter than the tick of %s in modelgov.yaml; write %s "
+				    "or more",
+				    duration_text(c, o->window_ns), duration_text(c, tick),
+				    duration_text(c, tick));
+		snprintf(path, sizeof(path), "objectives[%u].indicator", i);
 		for (unsigned int j = 0; j < i; j++) {
-			const struct objective *other = &m->objectives[j];
-
-			if (o->indicator == other->indicator && o->window_ns == other->window_ns &&
-			    o->quantile_permyriad == other->quantile_permyriad) {
-				tree_error(
-					t, child(item, "indicator"),
-					"objectives[%u]: promises the same as objectives[%u]; keep "
-					"one, or give it another quantile or window",
-					i, j);
-				break;
-			}
+			if (!is_same_promise(o, &m->objectives[j]))
+				continue;
+			check_error(c, model, path,
+				    "promises the same as objectives[%u]; keep one, or give it "
+				    "another quantile or window",
+				    j);
+			break;
 		}
 	}
 }
 
-void model_check(const struct tree *t, const struct host_policy *host,
-		 const struct host_facts *facts, const char *name, const struct model *m)
+static void contract_check(const struct checker *c, uint32_t model)
 {
-	name_check(t, name, m);
-	memory_order_check(t, m);
-	cpu_check(t, facts, m);
-	objectives_check(t, host, m);
-	if (m->class == CLASS_CRITICAL && !tree_find(t, "objectives"))
-		tree_warning(
-			t, tree_find(t, "resources.class"),
-			"resources.class: critical without objectives: nothing says when it is "
-			"too slow, so it is never given more than at the start");
+	const struct contract *contract = &c->policy->models[model].contract;
+	uint64_t expected = contract->expected_ns, timeout = contract->timeout_ns;
+	uint64_t pause = contract->backoff_ns, longest = contract->max_backoff_ns;
+
+	if (expected != MISSING && timeout != MISSING && timeout < expected)
+		check_error(c, model, "contract.latency.timeout",
+			    "%s is shorter than contract.latency.expected %s, so most calls would "
+			    "be given up; raise the timeout",
+			    duration_text(c, timeout), duration_text(c, expected));
+	if (pause != MISSING && longest != MISSING && longest < pause)
+		check_error(c, model, "contract.retries.maxBackoff",
+			    "%s is less than contract.retries.backoff %s, which it limits; raise "
+			    "it, or lower backoff",
+			    duration_text(c, longest), duration_text(c, pause));
+}
+
+/* The commands of `modelgov verify`. */
+static void commands_check(const struct checker *c, uint32_t model)
+{
+	const struct model *m = &c->policy->models[model];
+	char path[64];
+
+	for (unsigned int i = 0; i < m->n_checks; i++) {
+		snprintf(path, sizeof(path), "checks[%u].name", i);
+		for (unsigned int j = 0; j < i; j++)
+			if (strcmp(m->checks[i].name, m->checks[j].name) == 0)
+				check_error(c, model, path,
+					    "%s is there already as checks[%u]; write another name",
+					    text_quote(c->scratch, m->checks[i].name), j);
+	}
+}
+
+static void urgency_check(const struct checker *c, uint32_t model)
+{
+	const struct model *m = &c->policy->models[model];
+
+	if (m->class == CLASS_CRITICAL && m->n_objectives == 0 && m->stage == STAGE_PRODUCTION)
+		check_warning(
+			c, model, "resources.class",
+			"critical without objectives: nothing says when it is too slow, so it "
+			"is never given more than at the start");
 }
 
 /* ---- sums over the host -------------------------------------------------------------------- */
@@ -163,7 +187,7 @@ struct sum {
 
 static void sum_add(struct sum *s, uint64_t part, unsigned int model)
 {
-	s->total += part;
+	s->total = sum_of(s->total, part);
 	if (part > s->biggest) {
 		s->biggest = part;
 		s->at = model;
@@ -176,10 +200,10 @@ static uint64_t hundredths_up(uint64_t millicpu)
 	return (millicpu + 9) / 10 * 10;
 }
 
-static void reservations_check(const struct policy *p, const struct origins *origins,
-			       const struct host_facts *facts, struct findings *f)
+static void reservations_check(const struct checker *c)
 {
-	uint64_t host = facts->cpus * 1000, limit = host * RESERVABLE_PERMILLE / 1000;
+	const struct policy *p = c->policy;
+	uint64_t host = c->facts->cpus * 1000, limit = host * RESERVABLE_PERMILLE / 1000;
 	struct sum sum = { 0 };
 	char part[32], whole[32], most[32], over[32];
 	bool is_reported = false;
@@ -191,19 +215,18 @@ static void reservations_check(const struct policy *p, const struct origins *ori
 		if (reserved <= host)
 			continue;
 		is_reported = true;
-		finding_add(
-			f, FINDING_ERROR, &origins[i].reserved,
-			"resources.cpu.reserved: %s is more than this host has (%s); at most %s "
-			"can be reserved, 90 %% of it",
-			cpus_format(reserved, part, sizeof(part)),
-			cpus_format(host, whole, sizeof(whole)),
-			cpus_format(limit, most, sizeof(most)));
+		check_error(c, i, "resources.cpu.reserved",
+			    "%s is more than this host has (%s); at most %s "
+			    "can be reserved, 90 %% of it",
+			    cpus_format(reserved, part, sizeof(part)),
+			    cpus_format(host, whole, sizeof(whole)),
+			    cpus_format(limit, most, sizeof(most)));
 	}
 	if (sum.total <= limit || is_reported)
 		return;
-	finding_add(
-		f, FINDING_ERROR, &origins[sum.at].reserved,
-		"resources.cpu.reserved: all reservations add up to %s, but at most %s can be "
+	check_error(
+		c, sum.at, "resources.cpu.reserved",
+		"all reservations add up to %s, but at most %s can be "
 		"reserved, 90 %% of this host's %s; this is the biggest with %s; reserve %s less, "
 		"here or elsewhere",
 		cpus_format(hundredths_up(sum.total), whole, sizeof(whole)),
@@ -212,9 +235,10 @@ static void reservations_check(const struct policy *p, const struct origins *ori
 		cpus_format(hundredths_up(sum.total - limit), over, sizeof(over)));
 }
 
-static void memory_check(const struct policy *p, const struct origins *origins,
-			 const struct host_facts *facts, struct findings *f)
+static void memory_check(const struct checker *c)
 {
+	const struct policy *p = c->policy;
+	const struct host_facts *facts = c->facts;
 	struct sum sum = { 0 };
 	char part[32], whole[32], host[32], over[32];
 
@@ -223,32 +247,32 @@ static void memory_check(const struct policy *p, const struct origins *origins,
 			sum_add(&sum, p->models[i].values[KNOB_MEMORY_MIN], i);
 	if (sum.total <= facts->memory_bytes)
 		return;
-	finding_add(
-		f, FINDING_ERROR, &origins[sum.at].memory_min,
-		"resources.memory.min: all models together keep %s for themselves, but this host "
-		"has %s; this is the biggest with %s; keep at least %s less, here or elsewhere",
-		size_format(sum.total, whole, sizeof(whole)),
-		size_format(facts->memory_bytes, host, sizeof(host)),
-		size_format(sum.biggest, part, sizeof(part)),
-		size_format(sum.total - facts->memory_bytes + (1 << 20), over, sizeof(over)));
+	check_error(c, sum.at, "resources.memory.min",
+		    "all models together keep %s for themselves, but this host "
+		    "has %s; this is the biggest with %s; keep at least %s less, here or elsewhere",
+		    size_format(sum.total, whole, sizeof(whole)),
+		    size_format(facts->memory_bytes, host, sizeof(host)),
+		    size_format(sum.biggest, part, sizeof(part)),
+		    size_format(sum.total - facts->memory_bytes + (1 << 20), over, sizeof(over)));
 }
 
-static void floors_check(const struct policy *p, const struct origins *origins, struct findings *f)
+static void floors_check(const struct checker *c, const struct origins *origins)
 {
+	const struct policy *p = c->policy;
 	struct sum sum = { 0 };
 	unsigned int n_unset = 0;
 	char part[32], whole[32];
 
 	for (unsigned int i = 0; i < p->n_models; i++) {
-		if (origins[i].floor.file)
+		if (origins[i].has_floor)
 			sum_add(&sum, p->models[i].cpu_floor_permyriad, i);
 		else
 			n_unset++; /* each must get at least one permyriad */
 	}
 	if (sum.total == 0 || sum.total + n_unset <= PERMYRIAD)
 		return;
-	finding_add(f, FINDING_ERROR, &origins[sum.at].floor,
-		    "resources.cpu.floor: all floors add up to %s%s; this is the biggest with %s; "
+	check_error(c, sum.at, "resources.cpu.floor",
+		    "all floors add up to %s%s; this is the biggest with %s; "
 		    "lower "
 		    "floors until they fit into 100%%",
 		    share_format(sum.total, whole, sizeof(whole)),
@@ -256,12 +280,50 @@ static void floors_check(const struct policy *p, const struct origins *origins, 
 		    share_format(sum.biggest, part, sizeof(part)));
 }
 
+/* Of the host's CPUs and memory that all experiments together may have. */
+static void experiments_check(const struct checker *c)
+{
+	const struct policy *p = c->policy;
+	uint64_t share = p->host.experiment_cpu_permyriad;
+	uint64_t cpus = c->facts->cpus * 1000 * MIN(share, PERMYRIAD) / PERMYRIAD;
+	uint64_t memory = p->host.experiment_memory_bytes;
+	struct sum reserved = { 0 }, kept = { 0 };
+	char part[32], whole[32], limit[32], percent[32];
+
+	for (unsigned int i = 0; i < p->n_models; i++) {
+		const struct model *m = &p->models[i];
+
+		if (m->stage != STAGE_EXPERIMENT)
+			continue;
+		sum_add(&reserved, m->cpu_reserved_millicpu, i);
+		if (m->values[KNOB_MEMORY_MIN] != MISSING)
+			sum_add(&kept, m->values[KNOB_MEMORY_MIN], i);
+	}
+	if (c->facts->cpus > 0 && share <= PERMYRIAD && reserved.total > cpus)
+		check_error(c, reserved.at, "resources.cpu.reserved",
+			    "all experiments together reserve %s, but limits.experiments.cpu gives "
+			    "them %s, %s of this host; this is the biggest with %s; reserve less, "
+			    "here or elsewhere",
+			    cpus_format(hundredths_up(reserved.total), whole, sizeof(whole)),
+			    cpus_format(cpus, limit, sizeof(limit)),
+			    share_format(share, percent, sizeof(percent)),
+			    cpus_format(reserved.biggest, part, sizeof(part)));
+	if (kept.total > memory) /* VALUE_MAX: no limit */
+		check_error(c, kept.at, "resources.memory.min",
+			    "all experiments together keep %s for themselves, but "
+			    "limits.experiments.memory gives them %s; this is the biggest with %s; "
+			    "keep less, here or elsewhere",
+			    size_format(kept.total, whole, sizeof(whole)),
+			    size_format(memory, limit, sizeof(limit)),
+			    size_format(kept.biggest, part, sizeof(part)));
+}
+
 void floors_share(struct policy *p, const struct origins *origins)
 {
 	uint64_t set = 0, n_unset = 0;
 
 	for (unsigned int i = 0; i < p->n_models; i++) {
-		if (origins[i].floor.file)
+		if (origins[i].has_floor)
 			set += p->models[i].cpu_floor_permyriad;
 		else
 			n_unset++;
@@ -270,77 +332,76 @@ void floors_share(struct policy *p, const struct origins *origins)
 		uint64_t *floor = &p->models[i].cpu_floor_permyriad;
 		uint64_t part = n_unset ? (PERMYRIAD - set) / n_unset : 0;
 
-		if (!origins[i].floor.file)
+		if (!origins[i].has_floor)
 			*floor = MIN(*floor, part);
 	}
 }
 
-/* ---- one cgroup, one model ----------------------------------------------------------------- */
+/* ---- all ----------------------------------------------------------------------------------- */
 
-struct claim {
-	const char *name;
-	unsigned int model;
-	const struct place *place;
-};
-
-static int claim_compare(const void *a, const void *b)
+static int index_compare(const void *a, const void *b, void *models)
 {
-	const struct claim *x = a, *y = b;
-	int r = strcmp(x->name, y->name);
+	const struct model *all = models;
 
-	return r ? r : (x->model > y->model) - (x->model < y->model);
+	return strcmp(all[*(const uint32_t *)a].name, all[*(const uint32_t *)b].name);
 }
 
-static void claims_judge(struct claim *claims, size_t n, const struct policy *p, const char *key,
-			 struct findings *f)
+static int everything_check(struct checker *c, const struct origins *origins)
 {
-	qsort(claims, n, sizeof(*claims), claim_compare);
-	for (size_t i = 1; i < n; i++) {
-		const struct claim *first = &claims[i - 1], *second = &claims[i];
+	const struct policy *p = c->policy;
 
-		if (strcmp(first->name, second->name) != 0)
-			continue;
-		finding_add(
-			f, FINDING_ERROR, second->place,
-			"match.%s: '%s' belongs to model %s already (%s, line %d); a process can "
-			"have one model only",
-			key, second->name, p->models[first->model].name, first->place->file,
-			first->place->line);
+	c->by_name = arena_new(c->scratch, uint32_t, p->n_models + 1);
+	if (!c->by_name)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->n_models; i++)
+		c->by_name[i] = i;
+	qsort_r(c->by_name, p->n_models, sizeof(*c->by_name), index_compare, p->models);
+
+	for (uint32_t i = 0; i < p->n_models; i++) {
+		memory_order_check(c, i);
+		cpu_check(c, i);
+		objectives_check(c, i);
+		contract_check(c, i);
+		commands_check(c, i);
+		urgency_check(c, i);
 	}
+	if (c->facts->cpus > 0)
+		reservations_check(c);
+	if (c->facts->memory_bytes > 0)
+		memory_check(c);
+	floors_check(c, origins);
+	experiments_check(c);
+	preemption_check(c);
+
+	int r = cpusets_check(c);
+
+	if (r == 0)
+		r = claims_check(c);
+	if (r == 0)
+		r = chains_check(c);
+	if (r == 0 && c->findings->n_errors == 0)
+		futile_check(c);
+	return r;
 }
 
-/* Both lists in turn; claims has room for the longer one. */
-static void claims_check(const struct policy *p, const struct origins *origins, bool is_units,
-			 struct claim *claims, struct findings *f)
-{
-	size_t n = 0;
-
-	for (unsigned int i = 0; i < p->n_models; i++) {
-		const struct model *m = &p->models[i];
-		const char *const *names = is_units ? m->units : m->cgroups;
-		const struct place *places = is_units ? origins[i].units : origins[i].cgroups;
-
-		for (unsigned int j = 0; j < (is_units ? m->n_units : m->n_cgroups); j++)
-			claims[n++] = (struct claim){ names[j], i, &places[j] };
-	}
-	claims_judge(claims, n, p, is_units ? "units" : "cgroups", f);
-}
-
-int policy_check(const struct policy *p, const struct origins *origins,
+int policy_check(const struct policy *p, const struct origins *origins, const struct locator *where,
 		 const struct host_facts *facts, struct findings *f)
 {
-	if (facts->cpus > 0)
-		reservations_check(p, origins, facts, f);
-	if (facts->memory_bytes > 0)
-		memory_check(p, origins, facts, f);
-	floors_check(p, origins, f);
+	unsigned int n_said = 0;
+	struct arena scratch;
+	struct checker c = {
+		.policy = p,
+		.facts = facts,
+		.where = where,
+		.findings = f,
+		.scratch = &scratch,
+		.is_whole = f->n_errors == 0,
+		.n_said = &n_said,
+	};
 
-	_cleanup_free_ struct claim *claims =
-		calloc((size_t)p->n_models * MAX_MATCHES + 1, sizeof(*claims));
+	arena_init(&scratch);
+	int r = everything_check(&c, origins);
 
-	if (!claims)
-		return -ENOMEM;
-	claims_check(p, origins, true, claims, f);
-	claims_check(p, origins, false, claims, f);
-	return 0;
+	arena_fini(&scratch);
+	return r;
 }

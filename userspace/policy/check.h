@@ -9,12 +9,29 @@
 #include "read.h"
 #include "tree.h"
 
-/* One manifest; name is the file's without ".yaml". Findings go to the tree's source. */
-void model_check(const struct tree *t, const struct host_policy *host,
-		 const struct host_facts *facts, const char *name, const struct model *m);
+#define HOST_MODEL UINT32_MAX /* a locator's model for modelgov.yaml */
 
-/* Between manifests. origins: one for each of policy->models. -ENOMEM or 0. */
-int policy_check(const struct policy *p, const struct origins *origins,
+/*
+ * Where values stand in the text. Asked only when there is something to say, so it may be slow.
+ * True when the value at that path was written down; false when it is a default or absent, and then
+ * the place is that of the group above, or the whole file. A place without file ("") is nowhere:
+ * findings name the model instead.
+ */
+struct locator {
+	bool (*find)(void *context, uint32_t model, const char *path, struct place *ret_place);
+	void *context;
+};
+
+/* Whether the name is one and the file's; name: the file's without ".yaml". To the tree's source.
+ */
+void model_name_check(const struct tree *t, const char *name);
+
+/*
+ * Between manifests and with the host, for a policy whose manifests had no errors by themselves.
+ * origins: one for each of policy->models. Warnings about rules that do nothing come only
+ * when there is no error. -ENOMEM or 0.
+ */
+int policy_check(const struct policy *p, const struct origins *origins, const struct locator *where,
 		 const struct host_facts *facts, struct findings *f);
 
 /* Gives unset floors their part of what the set ones leave. */

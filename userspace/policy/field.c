@@ -26,7 +26,7 @@ uint64_t field_number(const struct key *k, const void *from)
 		value = *(const uint32_t *)field;
 	else if (k->size == sizeof(bool))
 		value = *(const bool *)field;
-	return k->scale && value < MISSING ? value / k->scale : value;
+	return k->scale > 1 && value < MISSING ? value / k->scale : value;
 }
 
 void field_set_number(const struct key *k, uint64_t value, void *into)
@@ -35,7 +35,7 @@ void field_set_number(const struct key *k, uint64_t value, void *into)
 
 	if (value == VALUE_MAX && k->none_is_zero)
 		value = 0;
-	if (value < MISSING && k->scale)
+	if (value < MISSING && k->scale > 1)
 		value *= k->scale;
 	if (k->size == sizeof(uint64_t))
 		*(uint64_t *)field = value;
@@ -206,6 +206,8 @@ bool field_is_absent(const struct key *k, const void *from)
 		return !k->fallback && field_number(k, from) == 0;
 	case TYPE_WORD:
 		return !word_text(k, field_number(k, from));
+	case TYPE_INTEGER:
+		return false;
 	default:
 		return field_number(k, from) == MISSING;
 	}
@@ -224,7 +226,7 @@ static const char *number_print(const struct key *k, uint64_t value, struct aren
 	char buf[32];
 	uint64_t back;
 
-	if (value == VALUE_MAX || (value == 0 && k->none_is_zero))
+	if (k->type != TYPE_INTEGER && (value == VALUE_MAX || (value == 0 && k->none_is_zero)))
 		return "none";
 	type->format(value, buf, sizeof(buf));
 	if (type->parse(buf, &back) == 0 && back == value)
@@ -238,8 +240,7 @@ static const char *number_print(const struct key *k, uint64_t value, struct aren
 			    smallest[k->type] ? smallest[k->type] : "");
 }
 
-/* In quotes where YAML, or a reader, would take it for something else. */
-static const char *text_print(const char *text, struct arena *arena)
+const char *text_spell(const char *text, struct arena *arena)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 				    "/._@+-=;() ";
@@ -267,7 +268,7 @@ static const char *texts_print(const struct key *k, const void *from, struct are
 	const char *list = "";
 
 	for (unsigned int i = 0; i < n && list; i++) {
-		const char *text = text_print(all[i], arena);
+		const char *text = text_spell(all[i], arena);
 
 		list = text ? arena_printf(arena, "%s%s%s", list, i ? ", " : "", text) : NULL;
 	}
@@ -291,7 +292,7 @@ const char *field_print(const struct key *k, const void *from, struct arena *are
 	switch (k->type) {
 	case TYPE_TEXT:
 	case TYPE_CPUSET:
-		return text_print(field_text(k, from), arena);
+		return text_spell(field_text(k, from), arena);
 	case TYPE_SHAPE:
 		return field_text(k, from);
 	case TYPE_TEXTS:

@@ -8,7 +8,10 @@
 
 #include "keys.h"
 
-/* Numbers, words, bit masks and booleans. MISSING: absent. A word's field holds its value. */
+/*
+ * Numbers, words, bit masks and booleans. MISSING: absent, VALUE_MAX: none; not of TYPE_INTEGER, where
+ * they are -2 and -1. A word's field holds its value.
+ */
 uint64_t field_number(const struct key *k, const void *from);
 void field_set_number(const struct key *k, uint64_t value, void *into);
 
@@ -44,5 +47,8 @@ bool field_is_absent(const struct key *k, const void *from);
  * TYPE_BUDGET from is an objective. NULL: memory is short.
  */
 const char *field_print(const struct key *k, const void *from, struct arena *arena);
+
+/* Text as somebody would write it: in quotes where YAML would take it for something else. */
+const char *text_spell(const char *text, struct arena *arena);
 
 #endif

@@ -107,7 +107,7 @@ __attribute__((format(printf, 4, 0))) static void finding_vadd(struct findings *
 	if (vasprintf(&text, format, args) < 0)
 		text = NULL;
 	else
-		kept = arena_strdup(&f->arena, text);
+		kept = arena_printf(&f->arena, "%s%s", text, where->via ? where->via : "");
 	finding_append(f, &(struct finding){ .level = level,
 					     .file = where->file,
 					     .line = where->line,
@@ -174,25 +174,31 @@ void source_warning(struct source *s, int line, int column, int width, const cha
 
 static int finding_compare(const void *a, const void *b)
 {
-	const struct finding *x = a, *y = b;
+	const struct finding *x = *(struct finding *const *)a, *y = *(struct finding *const *)b;
 	int r = strcmp(x->file ? x->file : "", y->file ? y->file : "");
 
 	if (r == 0)
 		r = x->line - y->line;
-	return r ? r : x->column - y->column;
+	if (r == 0)
+		r = x->column - y->column;
+	return r ? r : (x > y) - (x < y); /* at one place in the order they were made */
 }
 
-/* Insertion, because it is stable and the findings of a file arrive nearly in order. */
+/* Unsorted when memory is short. */
 void findings_sort(struct findings *f)
 {
-	for (unsigned int i = 1; i < f->n; i++) {
-		struct finding moved = f->all[i];
-		unsigned int at = i;
+	struct finding **order = arena_new(&f->arena, struct finding *, f->n + 1);
+	struct finding *all = arena_new(&f->arena, struct finding, f->n + 1);
 
-		for (; at > 0 && finding_compare(&f->all[at - 1], &moved) > 0; at--)
-			f->all[at] = f->all[at - 1];
-		f->all[at] = moved;
-	}
+	if (!order || !all)
+		return;
+	for (unsigned int i = 0; i < f->n; i++)
+		order[i] = &f->all[i];
+	qsort(order, f->n, sizeof(*order), finding_compare);
+	for (unsigned int i = 0; i < f->n; i++)
+		all[i] = *order[i];
+	f->all = all;
+	f->max = f->n;
 }
 
 static void caret_print(FILE *out, const struct finding *f)

@@ -6,7 +6,9 @@
 #include "canonical.h"
 #include "check.h"
 #include "keys.h"
+#include "names.h"
 #include "read.h"
+#include "text.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -17,7 +19,7 @@ struct way_back {
 	struct policy *policy;
 	struct origins *origins; /* one for each model */
 	struct findings findings;
-	struct arena scratch, places;
+	struct arena scratch;
 };
 
 /* ---- JSON to nodes ------------------------------------------------------------------------- */
@@ -39,6 +41,13 @@ static const char *scalar_text(struct arena *arena, const json_t *json)
 	default: /* nothing in the form is null or has a fraction */
 		return "null";
 	}
+}
+
+/* JSON's escapes can spell what a manifest may not hold. */
+static bool is_hidden(const json_t *json)
+{
+	return json_is_string(json) &&
+	       text_is_hidden(json_string_value(json), json_string_length(json));
 }
 
 static int list_build(struct arena *arena, const json_t *json, unsigned int depth,
@@ -63,6 +72,8 @@ static int group_build(struct arena *arena, const json_t *json, unsigned int dep
 	json_object_foreach((json_t *)json, name, value) {
 		struct node *key = arena_new(arena, struct node, 1);
 
+		if (text_is_hidden(name, strlen(name)))
+			return -EILSEQ;
 		if (!key)
 			return -ENOMEM;
 		key->text = arena_strdup(arena, name);
@@ -92,6 +103,8 @@ static int node_build(struct arena *arena, const json_t *json, struct node *key,
 		n->kind = NODE_LIST;
 		return list_build(arena, json, depth, &n->first);
 	}
+	if (is_hidden(json))
+		return -EILSEQ;
 	n->text = scalar_text(arena, json);
 	return n->text ? 0 : -ENOMEM;
 }
@@ -113,13 +126,14 @@ static int part_open(struct way_back *w, const char *part, const json_t *json, s
 
 	if (r == -EINVAL)
 		source_error(s, 0, 0, 0, "is nested more than %d levels deep", MAX_DEPTH);
+	if (r == -EILSEQ)
+		source_error(s, 0, 0, 0, "holds control or invisible characters");
 	return r;
 }
 
 static struct reading_room room_for(struct way_back *w)
 {
 	return (struct reading_room){ .keep = &w->policy->arena,
-				      .places = &w->places,
 				      .scratch = &w->scratch,
 				      .facts = w->facts,
 				      .host = &w->policy->host,
@@ -139,11 +153,18 @@ static int host_take(struct way_back *w, const json_t *json)
 	return r == -ENOMEM ? r : 0;
 }
 
+/* "model ocr", as findings show it. */
+static const char *part_name(struct way_back *w, const char *name)
+{
+	return arena_printf(&w->findings.arena, "model %s",
+			    name_is_model(name) ? name : text_quote(&w->scratch, name));
+}
+
 static int model_take(struct way_back *w, const char *name, const json_t *json)
 {
 	struct reading_room room = room_for(w);
 	struct model *m = &w->policy->models[w->policy->n_models];
-	const char *part = arena_printf(&w->findings.arena, "model %s", name);
+	const char *part = part_name(w, name);
 	struct source s;
 	struct tree t;
 
@@ -172,12 +193,12 @@ static int models_take(struct way_back *w, json_t *models, struct err *e)
 		return err_say(e, -EINVAL, "it holds %zu models; at most %d are governed", n,
 			       POLICY_MAX_MODELS);
 	w->policy->models = arena_new(&w->policy->arena, struct model, n + 1);
-	w->origins = arena_new(&w->places, struct origins, n + 1);
+	w->origins = arena_new(&w->findings.arena, struct origins, n + 1);
 	if (!w->policy->models || !w->origins)
 		return err_set(e, -ENOMEM, "read %zu models", n);
 	json_object_foreach(models, name, each) {
 		if (model_take(w, name, each) < 0)
-			return err_set(e, -ENOMEM, "read model %s", name);
+			return err_set(e, -ENOMEM, "read the models");
 	}
 	return 0;
 }
@@ -199,22 +220,34 @@ static int name_compare(const void *a, const void *b)
 	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
 }
 
+/* There are no lines: the model is said, and every key is there. */
+static bool part_find(void *context, uint32_t model, const char *path, struct place *ret_place)
+{
+	struct way_back *w = context;
+	const char *part =
+		model == HOST_MODEL ? "host" : part_name(w, w->policy->models[model].name);
+
+	*ret_place = (struct place){ .file = part ? part : "a model" };
+	return true;
+}
+
 static int policy_take(struct way_back *w, const json_t *whole, struct err *e)
 {
 	const char *version = json_string_value(json_object_get(whole, "apiVersion"));
 	json_t *models = json_object_get(whole, "models");
 
 	if (!version || strcmp(version, API_VERSION) != 0)
-		return err_say(e, -EINVAL,
-			       "it is of version %.32s; this program reads " API_VERSION,
-			       version ? version : "none");
+		return err_say(e, -EINVAL, "it is of version %s; this program reads " API_VERSION,
+			       version ? text_quote(&w->scratch, version) : "none");
 	if (!json_is_object(models))
 		return err_say(e, -EINVAL, "it has no models");
 	if (host_take(w, json_object_get(whole, "host")) < 0)
 		return err_set(e, -ENOMEM, "read the host's settings");
 	int r = models_take(w, models, e);
 
-	if (r == 0 && policy_check(w->policy, w->origins, w->facts, &w->findings) < 0)
+	const struct locator where = { part_find, w };
+
+	if (r == 0 && policy_check(w->policy, w->origins, &where, w->facts, &w->findings) < 0)
 		r = err_set(e, -ENOMEM, "check the policy");
 	if (r == 0)
 		r = findings_tell(w, e);
@@ -248,8 +281,8 @@ static int text_take(struct way_back *w, const char *text, size_t length, struct
 	json_t *whole = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
 
 	if (!whole)
-		return err_say(e, -EINVAL, "it is not JSON: %s, at byte %d", error.text,
-			       error.position);
+		return err_say(e, -EINVAL, "it is not JSON: %s, at byte %d",
+			       text_quote(&w->scratch, error.text), error.position);
 	int r = policy_take(w, whole, e);
 
 	json_decref(whole);
@@ -265,13 +298,11 @@ int policy_from_canonical(const char *text, size_t length, const struct host_fac
 		return err_set(e, -ENOMEM, "read a canonical policy");
 	arena_init(&w.policy->arena);
 	arena_init(&w.scratch);
-	arena_init(&w.places);
 	findings_init(&w.findings);
 
 	int r = text_take(&w, text, length, e);
 
 	arena_fini(&w.scratch);
-	arena_fini(&w.places);
 	findings_fini(&w.findings);
 	if (r == 0)
 		*ret_policy = TAKE_PTR(w.policy);

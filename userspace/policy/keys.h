@@ -129,6 +129,12 @@ static inline bool key_is_number(const struct key *k)
 	return k->type >= TYPE_DURATION;
 }
 
+/* False for what a file says of itself: apiVersion, kind. */
+static inline bool key_has_field(const struct key *k)
+{
+	return k->size > 0 || k->list.max > 0 || k->keys;
+}
+
 static inline bool key_is_list(const struct key *k)
 {
 	return k->type == TYPE_GROUPS || k->type == TYPE_TEXTS || k->type == TYPE_WORDS ||

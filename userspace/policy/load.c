@@ -6,17 +6,23 @@
 #include "canonical.h"
 #include "check.h"
 #include "files.h"
+#include "locate.h"
 #include "read.h"
 #include "source.h"
 
-#define HOST_FILE        "modelgov.yaml"
-#define MODELS_DIRECTORY "models.d"
+#define HOST_FILE "modelgov.yaml"
+
+/* The two directories below a root. */
+enum folder { FOLDER_MODELS, FOLDER_TEMPLATES, N_FOLDERS };
+
+static const char *const folder_names[N_FOLDERS] = { "models.d", "templates.d" };
 
 /* One directory tree; the one in /etc comes before the shipped one. */
 struct root {
 	const char *path;
-	int fd, models_fd; /* -1 where there is none */
-	char *models_path;
+	int fd;                 /* -1 where there is none */
+	int folders[N_FOLDERS]; /* so are these */
+	const char *folder_paths[N_FOLDERS];
 };
 
 struct load {
@@ -26,33 +32,45 @@ struct load {
 	struct origins *origins; /* one for each model */
 	struct root roots[2];
 	unsigned int n_roots;
-	struct arena places, scratch, names;
+	struct locations where;
+	struct templates templates;
+	struct arena scratch, names, patterns; /* patterns: of the templates */
 };
 
 /* ---- directories --------------------------------------------------------------------------- */
 
+static int folder_open(struct load *l, struct root *root, enum folder folder, struct err *e)
+{
+	root->folder_paths[folder] =
+		arena_printf(&l->names, "%s/%s", root->path, folder_names[folder]);
+	if (!root->folder_paths[folder])
+		return err_set(e, -ENOMEM, "load %s", root->path);
+	int r = directory_open(l->source, root->folder_paths[folder], l->findings,
+			       &root->folders[folder], e);
+
+	/* none yet; or a finding, and nothing in it is read */
+	return r == -ENOENT || r == -EINVAL ? 0 : r;
+}
+
 static int root_open(struct load *l, const char *path, struct err *e)
 {
 	struct root *root = &l->roots[l->n_roots++];
-
-	*root = (struct root){ .fd = -1, .models_fd = -1 };
 	size_t length = strlen(path);
 
+	*root = (struct root){ .fd = -1, .folders = { -1, -1 } };
 	while (length > 1 && path[length - 1] == '/')
 		length--;
 	root->path = arena_printf(&l->names, "%.*s", (int)length, path);
-	root->models_path = arena_printf(&l->names, "%.*s/" MODELS_DIRECTORY, (int)length, path);
-	if (!root->path || !root->models_path)
+	if (!root->path)
 		return err_set(e, -ENOMEM, "load %s", path);
 	int r = directory_open(l->source, path, l->findings, &root->fd, e);
 
 	if (r == -ENOENT)
 		return err_set(e, r, "open policy directory %s", path);
-	if (r == 0)
-		r = directory_open(l->source, root->models_path, l->findings, &root->models_fd, e);
-	if (r == -ENOENT ||
-	    r == -EINVAL) /* no models yet; or a finding, and nothing in it is read */
-		r = 0;
+	if (r == -EINVAL)
+		return 0;
+	for (int i = 0; i < N_FOLDERS && r == 0; i++)
+		r = folder_open(l, root, (enum folder)i, e);
 	return r;
 }
 
@@ -70,7 +88,8 @@ static void roots_close(struct load *l)
 {
 	for (unsigned int i = 0; i < l->n_roots; i++) {
 		cleanup_fd(&l->roots[i].fd);
-		cleanup_fd(&l->roots[i].models_fd);
+		for (int j = 0; j < N_FOLDERS; j++)
+			cleanup_fd(&l->roots[i].folders[j]);
 	}
 }
 
@@ -98,10 +117,10 @@ static struct reading_room room_for(struct load *l)
 {
 	arena_reset(&l->scratch);
 	return (struct reading_room){ .keep = &l->policy->arena,
-				      .places = &l->places,
 				      .scratch = &l->scratch,
 				      .facts = &l->source->facts,
-				      .host = &l->policy->host };
+				      .host = &l->policy->host,
+				      .templates = &l->templates };
 }
 
 static int host_file_load(struct load *l, const struct manifest_file *file)
@@ -131,6 +150,7 @@ static int host_load(struct load *l, struct err *e)
 				       &files, &n, e);
 
 		if (r == 0 && n > 0) {
+			l->where.host = &files[0];
 			r = host_file_load(l, &files[0]);
 			return r < 0 ? err_set(e, r, "load %s", files[0].path) : 0;
 		}
@@ -152,16 +172,18 @@ static int model_load(struct load *l, const struct manifest_file *file)
 
 	if (r == 0)
 		r = model_manifest_read(&room, &s, name, &l->policy->models[at], &l->origins[at]);
-	if (r == 0)
+	if (r == 0) {
+		l->where.models[at] = file;
 		l->policy->n_models++;
+	}
 	return r == -EINVAL ? 0 : r;
 }
 
-/* ---- all models ---------------------------------------------------------------------------- */
+/* ---- all files of a folder ----------------------------------------------------------------- */
 
 /* Both roots' manifests by name; /etc's hides a shipped one of the same name. */
-static int models_list(struct load *l, struct manifest_file **ret_files, unsigned int *ret_n,
-		       struct err *e)
+static int folder_list(struct load *l, enum folder folder, struct manifest_file **ret_files,
+		       unsigned int *ret_n, struct err *e)
 {
 	struct manifest_file *lists[2] = { NULL, NULL };
 	unsigned int n[2] = { 0, 0 }, at[2] = { 0, 0 }, n_all = 0;
@@ -169,10 +191,10 @@ static int models_list(struct load *l, struct manifest_file **ret_files, unsigne
 	for (unsigned int i = 0; i < l->n_roots; i++) {
 		struct root *root = &l->roots[i];
 
-		if (root->models_fd < 0)
+		if (root->folders[folder] < 0)
 			continue;
-		int r = directory_list(root->models_fd, root->models_path, NULL, &l->names,
-				       l->findings, &lists[i], &n[i], e);
+		int r = directory_list(root->folders[folder], root->folder_paths[folder], NULL,
+				       &l->names, l->findings, &lists[i], &n[i], e);
 
 		if (r < 0)
 			return r;
@@ -180,7 +202,7 @@ static int models_list(struct load *l, struct manifest_file **ret_files, unsigne
 	struct manifest_file *all = arena_new(&l->names, struct manifest_file, n[0] + n[1] + 1);
 
 	if (!all)
-		return err_set(e, -ENOMEM, "list models");
+		return err_set(e, -ENOMEM, "list %s", folder_names[folder]);
 	while (at[0] < n[0] || at[1] < n[1]) {
 		int order = at[0] == n[0]   ? 1
 			    : at[1] == n[1] ? -1
@@ -195,6 +217,60 @@ static int models_list(struct load *l, struct manifest_file **ret_files, unsigne
 	return 0;
 }
 
+/* ---- templates ----------------------------------------------------------------------------- */
+
+static int template_load(struct load *l, const struct manifest_file *file)
+{
+	struct template *t = &l->templates.all[l->templates.n];
+	struct reading_room room = room_for(l);
+	const char *name = arena_printf(&l->patterns, "%.*s",
+					(int)(strlen(file->name) - strlen(".yaml")), file->name);
+
+	room.scratch = room.keep = &l->patterns; /* open until the models are read */
+	if (!name)
+		return -ENOMEM;
+	t->name = name;
+	l->templates.n++; /* also when it is broken: who names it is told no more than that */
+	int r = source_open(l, file, &t->text, &t->source);
+
+	t->is_broken = true;
+	return r == 0 ? template_read(&room, t, NULL) : r == -EINVAL ? 0 : r;
+}
+
+static int templates_load(struct load *l, struct err *e)
+{
+	struct manifest_file *files = NULL;
+	unsigned int n = 0;
+	int r = folder_list(l, FOLDER_TEMPLATES, &files, &n, e);
+
+	if (r < 0)
+		return r;
+	if (n > POLICY_MAX_TEMPLATES) {
+		finding_add_file(l->findings, FINDING_ERROR,
+				 l->roots[0].folder_paths[FOLDER_TEMPLATES],
+				 "there are %u templates; at most %d are read", n,
+				 POLICY_MAX_TEMPLATES);
+		n = 0;
+	}
+	l->templates.all = arena_new(&l->patterns, struct template, n + 1);
+	if (!l->templates.all)
+		return err_set(e, -ENOMEM, "load %u templates", n);
+	for (unsigned int i = 0; i < n; i++) {
+		r = template_load(l, &files[i]);
+		if (r < 0)
+			return err_set(e, r, "load %s", files[i].path);
+	}
+	return 0;
+}
+
+static void templates_close(struct load *l)
+{
+	for (unsigned int i = 0; i < l->templates.n; i++)
+		template_close(&l->templates.all[i]);
+}
+
+/* ---- models -------------------------------------------------------------------------------- */
+
 static int model_compare(const void *a, const void *b)
 {
 	return strcmp(((const struct model *)a)->name, ((const struct model *)b)->name);
@@ -204,20 +280,21 @@ static int models_load(struct load *l, struct err *e)
 {
 	struct manifest_file *files = NULL;
 	unsigned int n = 0;
-	int r = models_list(l, &files, &n, e);
+	int r = folder_list(l, FOLDER_MODELS, &files, &n, e);
 
 	if (r < 0)
 		return r;
 	if (n > POLICY_MAX_MODELS) {
 		finding_add_file(
-			l->findings, FINDING_ERROR, l->roots[0].models_path,
+			l->findings, FINDING_ERROR, l->roots[0].folder_paths[FOLDER_MODELS],
 			"the directory holds %u models; at most %d are governed on one host", n,
 			POLICY_MAX_MODELS);
 		return 0;
 	}
 	l->policy->models = arena_new(&l->policy->arena, struct model, n + 1);
-	l->origins = arena_new(&l->places, struct origins, n + 1);
-	if (!l->policy->models || !l->origins)
+	l->origins = arena_new(&l->names, struct origins, n + 1);
+	l->where.models = arena_new(&l->names, const struct manifest_file *, n + 1);
+	if (!l->policy->models || !l->origins || !l->where.models)
 		return err_set(e, -ENOMEM, "load %u models", n);
 	for (unsigned int i = 0; i < n; i++) {
 		r = model_load(l, &files[i]);
@@ -233,7 +310,10 @@ static int models_load(struct load *l, struct err *e)
 static int policy_finish(struct load *l, struct err *e)
 {
 	struct policy *p = l->policy;
-	int r = policy_check(p, l->origins, &l->source->facts, l->findings);
+	const struct locator where = { locations_find, &l->where };
+
+	l->where.templates = &l->templates;
+	int r = policy_check(p, l->origins, &where, &l->source->facts, l->findings);
 
 	if (r < 0)
 		return err_set(e, r, "check the policy");
@@ -255,6 +335,8 @@ static int everything_load(struct load *l, struct err *e)
 	if (r == 0)
 		r = host_load(l, e);
 	if (r == 0)
+		r = templates_load(l, e);
+	if (r == 0)
 		r = models_load(l, e);
 	return r == 0 ? policy_finish(l, e) : r;
 }
@@ -268,16 +350,19 @@ int policy_load(const struct policy_source *source, struct policy **ret_policy,
 	if (!l.policy)
 		return err_set(e, -ENOMEM, "load %s", source->etc);
 	arena_init(&l.policy->arena);
-	arena_init(&l.places);
+	locations_init(&l.where, source);
 	arena_init(&l.scratch);
 	arena_init(&l.names);
+	arena_init(&l.patterns);
 
 	int r = everything_load(&l, e);
 
 	roots_close(&l);
-	arena_fini(&l.places);
+	locations_fini(&l.where);
+	templates_close(&l);
 	arena_fini(&l.scratch);
 	arena_fini(&l.names);
+	arena_fini(&l.patterns);
 	if (r == 0)
 		*ret_policy = TAKE_PTR(l.policy);
 	policy_free(l.policy);

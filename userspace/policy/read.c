@@ -76,8 +76,33 @@ static bool is_wanted(const struct reader *r, const struct scope *in, const stru
 {
 	if (r->room->is_canonical && k->is_heading)
 		return false;
-	return k->is_required &&
-	       (r->manifest != MANIFEST_TEMPLATE || k->is_heading || strchr(in->shown, '['));
+	return k->is_required && ((r->manifest != MANIFEST_TEMPLATE && !r->is_partial) ||
+				  k->is_heading || strchr(in->shown, '['));
+}
+
+/* ---- where values come from ---------------------------------------------------------------- */
+
+static int given_keep(struct reader *r, const struct scope *in, const struct key *k,
+		      const struct node *n, const char *label)
+{
+	int line = tree_line(n);
+
+	if (k->type == TYPE_GROUP || k->type == TYPE_GROUPS || line == 0)
+		return 0;
+	struct given *g = arena_new(r->room->keep, struct given, 1);
+
+	if (!g)
+		return -ENOMEM;
+	*g = (struct given){ .next = r->given,
+			     .row = k,
+			     .list = in->list,
+			     .item = in->item,
+			     .label = label,
+			     .line = line };
+	if (tree_is_inherited(&r->tree, n))
+		g->template = r->template_file;
+	r->given = g;
+	return 0;
 }
 
 /* ---- labels -------------------------------------------------------------------------------- */
@@ -113,7 +138,8 @@ static int labels_read(struct reader *r, const struct scope *in, const struct ke
 
 		label->key = arena_strdup(r->room->keep, n->key->text);
 		label->value = "";
-		if (!label->key || text_keep(r, in, k, n, &label->value) < 0)
+		if (!label->key || text_keep(r, in, k, n, &label->value) < 0 ||
+		    given_keep(r, in, k, n, label->key) < 0)
 			return -ENOMEM;
 		n_labels++;
 	}
@@ -142,6 +168,11 @@ static void budget_read(struct reader *r, const struct scope *in, const struct n
 
 	if (o->indicator >= N_INDICATORS) /* missing or unknown, which is a finding already */
 		return;
+	if (o->indicator == INDICATOR_REQUEST_LATENCY)
+		tree_warning(&r->tree, group_find(item, "indicator"),
+			     "%s.indicator: request_latency is not measured by this version; the "
+			     "objective is kept and changes nothing",
+			     in->shown);
 	if (budget && budget->kind == NODE_VALUE && !budget->is_empty && !budget->is_refused)
 		(void)number_read(r, in, &budget_table[o->indicator], budget);
 	if (quantile && !indicator_has_quantile(o->indicator))
@@ -166,7 +197,9 @@ static bool has_budget(const struct key *rows, enum manifest_kind manifest)
 static int item_read(struct reader *r, const struct scope *in, const struct key *k,
 		     const struct node *n, const char *shown)
 {
-	struct scope item = { .rows = k->keys, .shown = shown };
+	struct scope item = { .rows = k->keys, .shown = shown, .list = k };
+
+	(void)field_items(k, in->into, &item.item);
 
 	if (n->kind != NODE_GROUP) {
 		tree_error(&r->tree, n, "%s: is not a group of keys; known here: %s", shown,
@@ -229,6 +262,10 @@ static bool shape_check(struct reader *r, const struct scope *in, const struct k
 	else if (n->kind == NODE_VALUE && wanted == NODE_LIST && k->example)
 		key_error(r, in, k, n, "%s is one value, not a list; write for example %s",
 			  value_quote(r, n), k->example);
+	else if (k->type == TYPE_GROUPS)
+		key_error(r, in, k, n,
+			  "is not a list; begin each item with '- ' before its keys: %s",
+			  names_list(r, k->keys));
 	else if (k->type == TYPE_GROUP)
 		key_error(r, in, k, n, "is not a group of keys; known here: %s",
 			  names_list(r, k->keys));
@@ -246,7 +283,11 @@ static int below_read(struct reader *r, const struct scope *in, const struct key
 		      const struct node *n)
 {
 	char shown[64];
-	struct scope below = { .rows = k->keys, .shown = shown, .into = in->into };
+	struct scope below = { .rows = k->keys,
+			       .shown = shown,
+			       .into = in->into,
+			       .list = in->list,
+			       .item = in->item };
 
 	snprintf(shown, sizeof(shown), "%s%s%s", in->shown, *in->shown ? "." : "", k->name);
 	return group_read(r, &below, n);
@@ -285,6 +326,8 @@ static int group_read(struct reader *r, const struct scope *in, const struct nod
 		}
 		int result = value_read(r, in, k, n);
 
+		if (result == 0 && k->type != TYPE_LABELS)
+			result = given_keep(r, in, k, n, NULL);
 		if (result < 0)
 			return result;
 	}
@@ -353,58 +396,119 @@ int host_manifest_read(struct reading_room *room, struct source *s, struct host_
 	int result = text_open(&r, s);
 
 	host_defaults(ret_host);
-	if (result == 0) {
+	if (result == 0)
 		result = host_tree_read(room, &r.tree, ret_host);
-		tree_close(&r.tree);
-	}
 	return result == -ENOMEM ? result : 0;
 }
 
-static void origin_keep(struct reader *r, const char *path, struct place *ret_place)
-{
-	const struct node *n = tree_find(&r->tree, path);
+/* ---- templates ----------------------------------------------------------------------------- */
 
-	if (n)
-		*ret_place = tree_place(&r->tree, n, r->room->places);
+void template_close(struct template *t)
+{
+	free(TAKE_PTR(t->text));
 }
 
-/* Where each name that was taken stands; refused ones are not in names. */
-static void origins_list(struct reader *r, const char *path, const char *const *names,
-			 unsigned int n_names, struct place *ret_places)
+int template_read(struct reading_room *room, struct template *t, struct model *ret_values)
 {
-	const struct node *list = tree_find(&r->tree, path);
-	unsigned int at = 0;
+	struct reader r = { .room = room, .manifest = MANIFEST_TEMPLATE };
+	unsigned int before = t->source.n_errors;
+	struct model *values = arena_new(room->scratch, struct model, 1);
+	int result = text_check(&t->source);
 
-	for (const struct node *n = list ? list->first : NULL; n && at < n_names; n = n->next)
-		if (n->text && strcmp(n->text, names[at]) == 0)
-			ret_places[at++] = tree_place(&r->tree, n, r->room->places);
+	if (!values)
+		return -ENOMEM;
+	if (result == 0)
+		result = tree_open(&t->source, room->scratch, &t->tree);
+	if (result == 0) {
+		r.tree = t->tree;
+		result = tree_read(&r, values);
+	}
+	t->is_broken = result < 0 || t->source.n_errors > before;
+	values->given = r.given;
+	if (ret_values)
+		*ret_values = *values;
+	return result == -ENOMEM ? result : 0;
 }
 
-static void origins_keep(struct reader *r, const struct model *m, struct origins *ret_origins)
+const struct template *templates_find(const struct templates *all, const char *name)
 {
-	origin_keep(r, "resources.cpu.reserved", &ret_origins->reserved);
-	origin_keep(r, "resources.cpu.floor", &ret_origins->floor);
-	origin_keep(r, "resources.memory.min", &ret_origins->memory_min);
-	origins_list(r, "match.units", m->units, m->n_units, ret_origins->units);
-	origins_list(r, "match.cgroups", m->cgroups, m->n_cgroups, ret_origins->cgroups);
+	for (unsigned int i = 0; all && i < all->n; i++)
+		if (strcmp(all->all[i].name, name) == 0)
+			return &all->all[i];
+	return NULL;
 }
+
+static void template_report(struct reader *r, const struct node *n)
+{
+	const struct templates *all = r->room->templates;
+	const char *list = "", *nearest = NULL;
+	unsigned int distance = MAX((unsigned int)strnlen(n->text, 64) / 3, 1u) + 1;
+
+	for (unsigned int i = 0; all && list && i < all->n; i++) {
+		list = arena_printf(r->room->scratch, "%s%s%s", list, *list ? ", " : "",
+				    all->all[i].name);
+		if ((strlen(n->text) <= 3 && *n->text != *all->all[i].name) ||
+		    text_distance(n->text, all->all[i].name) >= distance)
+			continue;
+		distance = text_distance(n->text, all->all[i].name);
+		nearest = all->all[i].name;
+	}
+	if (nearest)
+		tree_error(&r->tree, n,
+			   "metadata.template: %s is not a template; did you mean '%s'?",
+			   value_quote(r, n), nearest);
+	else
+		tree_error(&r->tree, n, "metadata.template: %s is not a template; %s%s",
+			   value_quote(r, n),
+			   list && *list ? "there are " : "there are none in templates.d",
+			   list ? list : "");
+}
+
+int template_inherit(struct tree *t, const struct template *from)
+{
+	static const char *const headings[] = { "apiVersion", "kind", NULL };
+
+	return tree_inherit(t, &from->tree, headings, tree_find(t, "metadata.template"));
+}
+
+/* What the manifest's template says where it says nothing itself. */
+static int template_apply(struct reader *r)
+{
+	const struct node *n = tree_find(&r->tree, "metadata.template");
+
+	if (!n || n->kind != NODE_VALUE || n->is_empty || n->is_refused || r->room->is_canonical)
+		return 0;
+	const struct template *t = templates_find(r->room->templates, n->text);
+
+	if (!t)
+		template_report(r, n);
+	r->is_partial = !t || t->is_broken;
+	if (r->is_partial)
+		return 0;
+	r->template_file = arena_strdup(r->room->keep, t->source.file);
+	return r->template_file ? template_inherit(&r->tree, t) : -ENOMEM;
+}
+
+/* ---- models -------------------------------------------------------------------------------- */
 
 int model_tree_read(struct reading_room *room, struct tree *t, const char *name,
 		    struct model *ret_model, struct origins *ret_origins)
 {
 	struct reader r = { .room = room, .manifest = MANIFEST_MODEL, .tree = *t };
 	struct model *m = ret_model;
+	int result = template_apply(&r);
 
 	for (int i = 0; i < N_KNOBS; i++)
 		m->values[i] = MISSING; /* also those that have no key */
-	int result = tree_read(&r, m);
-
-	if (*m->name == '\0')
+	if (result == 0)
+		result = tree_read(&r, m);
+	if (!m->name || *m->name == '\0')
 		m->name = name;
+	m->given = r.given;
 	if (result < 0)
 		return result == -ENOMEM ? result : 0;
-	model_check(&r.tree, room->host, room->facts, name, m);
-	origins_keep(&r, m, ret_origins);
+	model_name_check(&r.tree, name);
+	ret_origins->has_floor = tree_find(&r.tree, "resources.cpu.floor") != NULL;
 	return 0;
 }
 
@@ -415,14 +519,14 @@ int model_manifest_read(struct reading_room *room, struct source *s, const char 
 	int result = text_open(&r, s);
 
 	*ret_model = (struct model){ 0 };
+	fields_default(key_rows(MANIFEST_MODEL), MANIFEST_MODEL,
+		       ret_model); /* also when unreadable */
 	*ret_origins = (struct origins){ 0 };
 	ret_model->name = name;
 	ret_model->file = arena_strdup(room->keep, s->file); /* outlives the findings */
 	if (!ret_model->file)
 		return -ENOMEM;
-	if (result == 0) {
+	if (result == 0)
 		result = model_tree_read(room, &r.tree, name, ret_model, ret_origins);
-		tree_close(&r.tree);
-	}
 	return result == -ENOMEM ? result : 0;
 }

@@ -25,6 +25,7 @@ struct place {
 	int line, column;   /* from 1, in characters; 0: the whole file */
 	const char *source; /* the line, made printable and cut; NULL when there is none */
 	int caret, width;   /* where in it to point */
+	const char *via;    /* ends what is said of it: who inherits it; NULL: nobody */
 };
 
 /* Where in the text; the strings are kept in the arena. line 0: the whole file. */

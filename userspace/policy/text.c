@@ -43,11 +43,16 @@ size_t utf8_decode(const char *text, size_t length, uint32_t *ret_character)
 
 bool character_is_hidden(uint32_t c)
 {
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || /* C0, DEL, C1 */
-	       (c >= 0x200b && c <= 0x200f) ||        /* zero width, direction marks */
-	       (c >= 0x2028 && c <= 0x202e) ||        /* line separators, direction overrides */
-	       (c >= 0x2060 && c <= 0x2069) ||        /* word joiner, direction isolates */
-	       c == 0xfeff || c == 0xfffe || c == 0xffff;
+	if (c >= 0x20 && c < 0x7f)
+		return false;
+	return c < 0xa0 || c == 0xad ||                   /* C0, DEL, C1; soft hyphen */
+	       c == 0x34f || c == 0x61c || c == 0x180e || /* joiner, direction mark, separator */
+	       c == 0x115f || c == 0x1160 || c == 0x3164 || c == 0xffa0 || /* letters not drawn */
+	       (c >= 0x200b && c <= 0x200f) || /* zero width, direction marks */
+	       (c >= 0x2028 && c <= 0x202e) || /* line separators, direction overrides */
+	       (c >= 0x2060 && c <= 0x2069) || /* word joiner, direction isolates */
+	       c == 0xfeff || (c >= 0xfff9 && c <= 0xffff && c != 0xfffc && c != 0xfffd) ||
+	       (c >= 0xe0000 && c < 0xe0080); /* tags */
 }
 
 bool text_is_hidden(const char *text, size_t length)
@@ -129,6 +134,11 @@ static void flaw_report(struct scan *at, enum flaw flaw, uint32_t character)
 static size_t character_check(struct scan *at, const char *s, size_t left)
 {
 	uint32_t c;
+
+	if (*s > '&' && *s < 0x7f) { /* nearly all of them */
+		at->column++;
+		return 1;
+	}
 	size_t size = utf8_decode(s, left, &c);
 
 	at->column++;

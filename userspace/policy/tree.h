@@ -25,7 +25,9 @@ struct node {
 	struct node *key;   /* in a group: the value's key, itself a NODE_VALUE */
 	struct node *first; /* of a list or group */
 	struct node *next;  /* in the same list or group */
-	const void *origin; /* tree.c's own; NULL: it stands in no file */
+	int line, column, width; /* of its text, from 1; line 0: it stands in no file */
+	const struct tree
+		*home; /* whose text it stands in; NULL: that of the tree it is found in */
 };
 
 struct tree {
@@ -34,40 +36,44 @@ struct tree {
 	struct arena *arena;
 	char *buffer; /* where values are decoded, buffer_bytes long */
 	size_t buffer_bytes;
-	bool has_alias, has_tag;             /* each is said once: one comes with many */
-	void *diagnosis, *parser, *document; /* tree.c's own */
+	unsigned int n_nodes;
+	bool has_alias, has_tag, has_anchor; /* each is said once: one comes with many */
+	void *diagnosis, *parser;            /* tree.c's own */
+	const char
+		*via; /* ends what is said of inherited nodes: "; ocr inherits it (ocr.yaml:6)" */
 };
 
 /*
- * 0 and a tree to be closed; -EINVAL when findings were made and there is nothing to judge;
- * -ENOMEM. A tree may also come with findings, such as a duplicate key. Nodes live in the arena,
- * until tree_close().
+ * 0 and a tree; -EINVAL when findings were made and there is nothing to judge;
+ * -ENOMEM. A tree may also come with findings, such as a duplicate key. Nodes live in the arena
+ * and point to ret_tree: it must stay where it is as long.
  */
 int tree_open(struct source *s, struct arena *arena, struct tree *ret_tree);
-void tree_close(struct tree *t);
 
-/* The node at a dotted path of keys ("resources.cpu.max"), or NULL. */
+/*
+ * Gives t what base has and t has not: group by group, lists as a whole, and nothing of the names
+ * in except (ended by NULL) at the top. Base must live as long as t. place: where t names base,
+ * said in what is found in its inherited nodes. -ENOMEM.
+ */
+int tree_inherit(struct tree *t, const struct tree *base, const char *const *except,
+		 const struct node *place);
+
+/* The node at a path of keys and items ("resources.cpu.max", "objectives[1].budget"), or NULL. */
 const struct node *tree_find(const struct tree *t, const char *path);
 
-/* Where the node is: of a key or a value its text, of a list or group its key or first item. */
-void tree_where(const struct tree *t, const struct node *n, int *ret_line, int *ret_column,
-		int *ret_width);
+/* Its line, quickly; 0: it stands in no file. n has a key. */
+int tree_line(const struct node *n);
 
-/* source_error(), source_warning() and source_place() at a node. */
-#define tree_error(t, n, ...)                                                                      \
-	do {                                                                                       \
-		int line_, column_, width_;                                                        \
-		tree_where((t), (n), &line_, &column_, &width_);                                   \
-		source_error((t)->source, line_, column_, width_, __VA_ARGS__);                    \
-	} while (0)
+bool tree_is_inherited(const struct tree *t, const struct node *n);
 
-#define tree_warning(t, n, ...)                                                                    \
-	do {                                                                                       \
-		int line_, column_, width_;                                                        \
-		tree_where((t), (n), &line_, &column_, &width_);                                   \
-		source_warning((t)->source, line_, column_, width_, __VA_ARGS__);                  \
-	} while (0)
-
+/*
+ * source_error(), source_warning() and source_place() at a node: of a key or a value at its text,
+ * of a list or group at its key or first item.
+ */
+void tree_error(const struct tree *t, const struct node *n, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+void tree_warning(const struct tree *t, const struct node *n, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 struct place tree_place(const struct tree *t, const struct node *n, struct arena *arena);
 
 #endif

@@ -54,6 +54,28 @@ static bool means_no_limit(const char *text)
 	return false;
 }
 
+/* Whether it would be right with fewer decimals. */
+static bool is_too_fine(const struct key *k, const char *text)
+{
+	const char *point = strchr(text, '.');
+	size_t decimals = point ? strspn(point + 1, "0123456789") : 0;
+	char cut[64];
+	uint64_t value;
+
+	if (decimals == 0 || strlen(text) >= sizeof(cut))
+		return false;
+	snprintf(cut, sizeof(cut), "%.*s%s", (int)(point - text), text, point + 1 + decimals);
+	return type_table[k->type].parse(cut, &value) == 0;
+}
+
+/* The smallest step of each type. */
+static const char *const least[N_TYPES] = {
+	[TYPE_DURATION] = "1ns",
+	[TYPE_SIZE] = "1B",
+	[TYPE_CPUS] = "0.001cpu",
+	[TYPE_SHARE] = "0.01%",
+};
+
 /* "'2GB' is not a size (B, KiB, MiB, GiB, TiB); write for example 2GiB", as helpful as can be. */
 static void form_report(struct reader *r, const struct scope *in, const struct key *k,
 			const struct node *n)
@@ -78,6 +100,10 @@ static void form_report(struct reader *r, const struct scope *in, const struct k
 	else if (*n->text == '-' && k->type != TYPE_INTEGER)
 		key_error(r, in, k, n, "%s is negative; write for example %s", value_quote(r, n),
 			  k->example);
+	else if (k->type < TYPE_COUNT && is_too_fine(k, text))
+		key_error(r, in, k, n,
+			  "%s has too many decimals; at most six, and nothing finer than %s",
+			  value_quote(r, n), least[k->type]);
 	else if (is_number && k->type != TYPE_COUNT && k->type != TYPE_INTEGER)
 		key_error(r, in, k, n, "%s has no unit; write for example %s", value_quote(r, n),
 			  k->example);
@@ -112,14 +138,13 @@ static int number_parse_as(const struct reader *r, const struct key *k, const ch
 int number_read(struct reader *r, const struct scope *in, const struct key *k, const struct node *n)
 {
 	const char *digits = n->text + (*n->text == '-');
+	bool is_none = k->allows_none && strcmp(n->text, "none") == 0;
 	uint64_t value = VALUE_MAX;
-	int result = 0;
+	int result = is_none ? 0 : number_parse_as(r, k, n->text, &value);
 
-	if (!k->allows_none || strcmp(n->text, "none") != 0)
-		result = number_parse_as(r, k, n->text, &value);
 	if (digits[0] == '0' && digits[1] >= '0' && digits[1] <= '9')
 		result = -EINVAL; /* 010 is eight to some readers of YAML */
-	if (result == -ERANGE || (result == 0 && value != VALUE_MAX && !is_in_range(k, value)))
+	if (result == -ERANGE || (result == 0 && !is_none && !is_in_range(k, value)))
 		range_report(r, in, k, n);
 	else if (result < 0)
 		form_report(r, in, k, n);
@@ -258,12 +283,12 @@ static bool cpus_mark(const char *text, bool *is_in)
 static const char *cpus_spell(const bool *is_in, struct arena *scratch)
 {
 	const char *text = "";
+	const bool *next;
 
-	for (unsigned int first = 0; first < MAX_CPUS && text; first++) {
-		unsigned int last = first;
+	for (unsigned int first = 0; text && (next = memchr(is_in + first, true, MAX_CPUS - first));
+	     first++) {
+		unsigned int last = first = (unsigned int)(next - is_in);
 
-		if (!is_in[first])
-			continue;
 		while (last + 1 < MAX_CPUS && is_in[last + 1])
 			last++;
 		text = last == first
@@ -283,8 +308,9 @@ int cpuset_read(struct reader *r, const struct scope *in, const struct key *k, c
 		return -ENOMEM;
 	if (strlen(n->text) > MAX_TEXT_BYTES || !cpus_mark(n->text, is_in)) {
 		key_error(r, in, k, n,
-			  "%s is not a list of CPUs; write numbers and ranges, for example %s",
-			  value_quote(r, n), k->example);
+			  "%s is not a set of CPUs; write numbers to %d, and ranges from the lower "
+			  "to the higher, for example %s",
+			  value_quote(r, n), MAX_CPUS - 1, k->example);
 		return 0;
 	}
 	const char *text = cpus_spell(is_in, r->room->scratch);
@@ -314,8 +340,10 @@ static const char *item_flaw(struct reader *r, const struct scope *in, const str
 	unsigned int n_kept;
 	const char *const *kept = field_items(k, in->into, &n_kept);
 
-	if (n->kind != NODE_VALUE || n->is_empty || !*n->text)
-		return "is not a name";
+	if (n->kind != NODE_VALUE)
+		return "is not text; write one value, without brackets";
+	if (!*n->text)
+		return "is empty; write a value, or leave it out";
 	const char *flaw = k->form->flaw ? k->form->flaw(r->room->scratch, n->text, n_kept) : NULL;
 
 	for (unsigned int i = 0; !flaw && !k->form->may_repeat && i < n_kept; i++)
@@ -354,6 +382,8 @@ int texts_read(struct reader *r, const struct scope *in, const struct key *k,
 		*(const char **)field_append(k, in->into) = text;
 		n_kept++;
 	}
+	if (k->is_required && !list->first)
+		key_error(r, in, k, list, "is an empty list; write for example %s", k->example);
 	return 0;
 }
 

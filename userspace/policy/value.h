@@ -13,6 +13,9 @@ struct reader {
 	struct reading_room *room;
 	struct tree tree;
 	enum manifest_kind manifest;
+	const struct given *given; /* so far */
+	const char *template_file; /* that the manifest inherits from; NULL: none */
+	bool is_partial; /* its template is missing or broken: what is absent may be in that */
 };
 
 /* The group that is being read. */
@@ -20,6 +23,8 @@ struct scope {
 	const struct key *rows; /* that may be in it */
 	const char *shown;      /* "objectives[1]", "" at the top */
 	void *into;             /* the struct that its fields are offsets into */
+	const struct key *list; /* of groups that it is in, and which item; NULL: none */
+	unsigned int item;
 };
 
 /* A finding at the node: "resources.cpu.max: text". */

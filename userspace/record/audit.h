@@ -14,8 +14,11 @@ struct audit {
 	uint64_t next;                  /* seq, number or id to go on with */
 	unsigned char hash[HASH_BYTES]; /* of the entry before next */
 	uint64_t n_entries, n_generations;
-	const char *table; /* where it is broken; NULL: not so far */
-	uint64_t seq;      /* of that entry, generation or change */
+	uint64_t n_seals, last_seal; /* checkpoints, and the seq of the last */
+	char key[17];                /* that signed it */
+	unsigned int n_keys;         /* how often it was another one than before */
+	const char *table;           /* where it is broken; NULL: not so far */
+	uint64_t seq;                /* of that entry, generation or change */
 	char what[512];
 };
 
@@ -25,7 +28,7 @@ struct audit {
  */
 int audit_slice(struct store *s, struct audit *a, struct err *e);
 
-/* {"entries", "generations", "head", "broken"} */
+/* {"entries", "generations", "head", "sealed", "broken"} */
 json_t *audit_to_json(const struct audit *a);
 
 #endif

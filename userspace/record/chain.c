@@ -55,6 +55,16 @@ void hash_of_text(const char *text, size_t length, char ret_hex[HASH_HEX])
 	hash_to_hex(hash, ret_hex);
 }
 
+void head_message(uint64_t seq, const unsigned char hash[HASH_BYTES],
+		  char ret_message[HEAD_MESSAGE_BYTES])
+{
+	char hex[HASH_HEX];
+
+	hash_to_hex(hash, hex);
+	snprintf(ret_message, HEAD_MESSAGE_BYTES, "modelgov record, entry %llu: %s\n",
+		 (unsigned long long)seq, hex);
+}
+
 void kept_begin(struct chain_kept *k)
 {
 	k->n = 0;
@@ -168,7 +178,7 @@ int anchor_read(struct store *s, uint64_t *ret_seq, unsigned char ret_hash[HASH_
 /* ---- appending --------------------------------------------------------------------------------
  */
 
-static int head_load(struct store *s, struct err *e)
+int head_load(struct store *s, struct err *e)
 {
 	sqlite3_stmt *select;
 	uint64_t anchor;

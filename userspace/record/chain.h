@@ -44,6 +44,14 @@ int chain_append(struct store *s, const struct entry *entry, uint64_t change, ui
 int anchor_read(struct store *s, uint64_t *ret_seq, unsigned char ret_hash[HASH_BYTES],
 		struct err *e);
 
+/* 0, and s->head_seq and s->head_hash are of the last entry. */
+int head_load(struct store *s, struct err *e);
+
+/* What a checkpoint signs: "modelgov record, entry 1000: <hash>\n". */
+#define HEAD_MESSAGE_BYTES 128
+void head_message(uint64_t seq, const unsigned char hash[HASH_BYTES],
+		  char ret_message[HEAD_MESSAGE_BYTES]);
+
 /*
  * Entries that stayed before the anchor are bound by a hash over their hashes, in order, which an
  * entry of kind "trimmed" holds.

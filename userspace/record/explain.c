@@ -202,7 +202,8 @@ static const char *cure_of(enum writer_kind kind)
 	case WRITER_RUNTIME:
 		return "leave the value to one of the two: drop it from the container's options";
 	default:
-		return "stop who writes there; modelgov doctor says what is missing to name it";
+		return "stop who writes there (modelgov status and doctor say what is missing to name "
+		       "it)";
 	}
 }
 

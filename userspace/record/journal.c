@@ -6,6 +6,7 @@
 #include "audit.h"
 #include "forms.h"
 #include "knob.h"
+#include "seal.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -14,6 +15,9 @@
 #define REOPEN_NS (10 * NSEC_PER_SEC)
 /* Chosen: about ten minutes at one tick a second, so that each removal is small. */
 #define TRIM_EVERY_ENTRIES 600
+/* Chosen: what is not signed yet is at most an hour old, and a signature costs 100 us. */
+#define SEAL_EVERY_ENTRIES 1000
+#define SEAL_EVERY_NS      (3600 * NSEC_PER_SEC)
 /* Chosen: seconds of ticks while a disk hangs; beyond it rows are dropped, not memory filled. */
 #define BACKLOG_MAX 1000
 
@@ -27,6 +31,9 @@ struct journal {
 	struct store *store;
 	uint64_t tried_ns;
 	unsigned int since_trim;
+	struct seal *seal; /* NULL: its key could not be read or made yet */
+	unsigned int since_seal;
+	uint64_t sealed_ns;
 
 	pthread_mutex_t lock; /* of what follows: both threads */
 	struct journal_status status;
@@ -92,6 +99,25 @@ static void trim_now_and_then(struct journal *j)
 		problem_note(j, e.text, 0);
 }
 
+/* Signs the head now and then, so that who cannot read the key cannot write the past anew. */
+static void seal_now_and_then(struct journal *j)
+{
+	struct err e = { 0 };
+	uint64_t now_ns = clock_monotonic_ns();
+	int r = 0;
+
+	if (!j->seal)
+		r = seal_open(j->directory, &j->seal, &e);
+	if (r == 0 && ++j->since_seal < SEAL_EVERY_ENTRIES && now_ns - j->sealed_ns < SEAL_EVERY_NS)
+		return;
+	j->since_seal = 0;
+	j->sealed_ns = now_ns;
+	if (r == 0)
+		r = store_seal(j->store, j->seal, j->run, clock_realtime_ns(), &e);
+	if (r < 0)
+		problem_note(j, e.text, 0);
+}
+
 /* What was written is written: rows of it, and all is well. */
 static void success_note(struct journal *j, unsigned int rows)
 {
@@ -100,6 +126,7 @@ static void success_note(struct journal *j, unsigned int rows)
 	j->status.problem[0] = '\0';
 	pthread_mutex_unlock(&j->lock);
 	trim_now_and_then(j);
+	seal_now_and_then(j);
 }
 
 struct write_job {
@@ -164,6 +191,7 @@ int journal_open(const char *directory, struct journal **ret_journal, struct err
 		return err_set(e, -ENOMEM, "open the journal");
 	}
 	j->run = clock_realtime_ns();
+	j->sealed_ns = clock_monotonic_ns();
 	pthread_mutex_init(&j->lock, NULL);
 	int r = worker_new("modelgov-record", j, &j->worker, e);
 
@@ -182,6 +210,7 @@ void journal_close(struct journal *j)
 	j->is_closing = true;
 	worker_free(j->worker);
 	store_close(j->store);
+	seal_close(j->seal);
 	pthread_mutex_destroy(&j->lock);
 	free(j->directory);
 	free(j);

@@ -8,7 +8,9 @@
 
 #include "store.h"
 
+#include <fcntl.h>
 #include <limits.h>
+#include <sys/file.h>
 
 static const char *const statement_sql[N_STATEMENTS] = {
 #define X(tag, sql) [tag] = sql,
@@ -76,6 +78,25 @@ static int connection_open(struct store *s, const char *path, bool is_read_only,
 	return 0;
 }
 
+/* A second daemon is told, instead of finding out by a broken file. Gone with the process that
+ * holds it. */
+static int lock_take(struct store *s, const char *directory, struct err *e)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/journal.lock", directory);
+	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (s->lock_fd < 0)
+		return err_set(e, -errno, "open %s", path);
+	if (flock(s->lock_fd, LOCK_EX | LOCK_NB) == 0)
+		return 0;
+	return errno == EWOULDBLOCK ? err_say(e, -EBUSY,
+					      "another modelgovd writes the journal in %s; stop it "
+					      "or use another --state-dir",
+					      directory)
+				    : err_set(e, -errno, "lock %s", path);
+}
+
 int store_open(const char *directory, bool is_read_only, struct store **ret_store, struct err *e)
 {
 	char path[PATH_MAX];
@@ -84,8 +105,11 @@ int store_open(const char *directory, bool is_read_only, struct store **ret_stor
 
 	if (!s)
 		return err_set(e, -ENOMEM, "open the journal");
+	s->lock_fd = -1;
 	snprintf(path, sizeof(path), "%s/journal.db", directory);
-	r = connection_open(s, path, is_read_only, e);
+	r = is_read_only ? 0 : lock_take(s, directory, e);
+	if (r == 0)
+		r = connection_open(s, path, is_read_only, e);
 	if (r == 0)
 		r = settings_apply(s, e);
 	if (r == 0)
@@ -105,6 +129,8 @@ void store_close(struct store *s)
 	for (int i = 0; i < N_STATEMENTS; i++)
 		sqlite3_finalize(s->statements[i]);
 	sqlite3_close(s->db);
+	if (s->lock_fd >= 0)
+		close(s->lock_fd);
 	free(s);
 }
 

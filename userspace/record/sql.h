@@ -89,6 +89,7 @@ enum statement {
 struct store {
 	sqlite3 *db;
 	sqlite3_stmt *statements[N_STATEMENTS];
+	int lock_fd; /* held while writing: one daemon a journal; -1 when read only */
 	int version; /* of the schema */
 	bool has_head;
 	uint64_t

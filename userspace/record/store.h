@@ -60,4 +60,10 @@ struct trimming {
 
 int store_trim(struct store *s, const struct trimming *t, struct err *e);
 
+/* An entry of kind "checkpoint": the head before it, signed. */
+struct seal;
+
+int store_seal(struct store *s, const struct seal *seal, uint64_t run, uint64_t wall_ns,
+	       struct err *e);
+
 #endif

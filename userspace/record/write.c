@@ -5,6 +5,7 @@
  */
 #include "actions.h"
 #include "books.h"
+#include "seal.h"
 
 /* Chosen: a removal of at most this many entries at a time keeps the writer's pause in
  * milliseconds. */
@@ -61,6 +62,34 @@ int store_keep(struct store *s, const struct keeping *k, json_t **ret_answer, st
 	}
 	*ret_answer = answer;
 	return 0;
+}
+
+static int checkpoint_append(struct store *s, const struct seal *seal, uint64_t run,
+			     uint64_t wall_ns, struct err *e)
+{
+	struct entry entry = { .kind = "checkpoint", .run = run, .wall_ns = wall_ns };
+	_cleanup_free_ char *signature = NULL;
+	char message[HEAD_MESSAGE_BYTES];
+	int r = head_load(s, e);
+
+	if (r < 0)
+		return r;
+	head_message(s->head_seq, s->head_hash, message);
+	if (!(signature = seal_sign(seal, message)))
+		return err_set(e, -ENOMEM, "checkpoint");
+	entry.body = json_pack("{s:s, s:s, s:s}", "message", message, "signature", signature, "key",
+			       seal_public(seal));
+	r = chain_append(s, &entry, 0, NULL, e);
+	json_decref(entry.body);
+	return r;
+}
+
+int store_seal(struct store *s, const struct seal *seal, uint64_t run, uint64_t wall_ns,
+	       struct err *e)
+{
+	int r = transaction_begin(s, e);
+
+	return r < 0 ? r : transaction_end(s, checkpoint_append(s, seal, run, wall_ns, e), e);
 }
 
 /* ---- removing ---------------------------------------------------------------------------------

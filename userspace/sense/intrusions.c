@@ -38,7 +38,8 @@ void written_follow(struct targets *t)
 
 		for (unsigned int k = 0; k < N_KNOBS; k++)
 			if (p->model == MODEL_NONE ||
-			    (k != KNOB_CPU_WEIGHT &&
+			    (k != KNOB_CPU_WEIGHT && /* an experiment's may be the budget's */
+			     t->policy->models[p->model].stage != STAGE_EXPERIMENT &&
 			     t->policy->models[p->model].values[k] == MISSING))
 				key_note(p, k, MISSING);
 	}
@@ -65,10 +66,9 @@ static const struct write_seen *write_find(const struct writers *w, const struct
 					   unsigned int knob)
 {
 	const struct write_seen *seen = writers_find(w, p->dir_fd, knob_table[knob].file);
-	const struct write_seen *idle =
-		knob == KNOB_CPU_WEIGHT && p->now.knobs[knob] == 0 ?
-			writers_find(w, p->dir_fd, "cpu.idle") :
-			NULL;
+	const struct write_seen *idle = knob == KNOB_CPU_WEIGHT && p->now.knobs[knob] == 0
+						? writers_find(w, p->dir_fd, "cpu.idle")
+						: NULL;
 
 	return idle ? idle : seen;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * intrusions: what modelgov wrote into each place, and who wrote there since. Told by act's outcomes
- * through the daemon, seen by writers.c; what follows is decide's.
+ * intrusions: what modelgov wrote into each place, and who wrote there since. Told by act's
+ * outcomes through the daemon, seen by writers.c; what follows is decide's.
  */
 #ifndef MODELGOV_SENSE_INTRUSIONS_H
 #define MODELGOV_SENSE_INTRUSIONS_H

@@ -242,24 +242,43 @@ static int container_visited(const char *path, void *userdata)
 	return candidate_add(path, id, userdata);
 }
 
-/* The model's scope, the part of it that is ours to write, and its place without systemd. */
-static int own_places_visit(struct search *s, uint32_t model, const char *name)
+/* The model's scope in that slice, and the part of it that is ours to write. */
+static int scope_visit(struct search *s, uint32_t model, const char *slice, const char *name)
 {
 	char scope[128], pattern[PATH_MAX];
 
-	if (!model_name_is_valid(name))
-		return 0;
 	cgroup_scope_name(name, scope, sizeof(scope));
-	snprintf(pattern, sizeof(pattern), "/" MODELGOV_SLICE "/%s", scope);
+	snprintf(pattern, sizeof(pattern), "%s/%s", slice, scope);
 	int r = pattern_visit(s, model, scope, pattern);
 
-	snprintf(pattern, sizeof(pattern), "/" MODELGOV_SLICE "/%s/" MODELGOV_LEAF, scope);
+	snprintf(pattern, sizeof(pattern), "%s/%s/" MODELGOV_LEAF, slice, scope);
+	return r < 0 ? r : pattern_visit(s, model, "", pattern);
+}
+
+static int tree_visit(struct search *s, uint32_t model, const char *tree, const char *name)
+{
+	char pattern[PATH_MAX];
+
+	snprintf(pattern, sizeof(pattern), "%s/%s", tree, name);
+	return pattern_visit(s, model, "", pattern);
+}
+
+/*
+ * Where `modelgov run` and `attach` put it. An experiment that became production, or the other way, stays
+ * where it was until it is started anew, so both are looked at.
+ */
+static int own_places_visit(struct search *s, uint32_t model, const char *name)
+{
+	int r;
+
+	if (!model_name_is_valid(name))
+		return 0;
+	r = scope_visit(s, model, "/" MODELGOV_SLICE, name);
 	if (r == 0)
-		r = pattern_visit(s, model, "", pattern);
-	snprintf(pattern, sizeof(pattern), MODELGOV_TREE "/%s", name);
+		r = scope_visit(s, model, "/" MODELGOV_SLICE "/" MODELGOV_EXPERIMENTS, name);
 	if (r == 0)
-		r = pattern_visit(s, model, "", pattern);
-	return r;
+		r = tree_visit(s, model, MODELGOV_TREE, name);
+	return r < 0 ? r : tree_visit(s, model, MODELGOV_TREE_EXPERIMENTS, name);
 }
 
 static int unit_visit(struct search *s, struct followed_unit *unit, struct units *units,

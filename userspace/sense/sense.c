@@ -511,7 +511,8 @@ static unsigned int writer_drops(const struct writers *w, struct drop *ret_drops
 				      { "writes_without_room", w->n_without_room } };
 	unsigned int n = MIN(max, (unsigned int)ARRAY_SIZE(drops));
 
-	memcpy(ret_drops, drops, n * sizeof(*drops));
+	for (unsigned int i = 0; i < n; i++)
+		ret_drops[i] = drops[i];
 	return n;
 }
 
@@ -526,7 +527,7 @@ unsigned int sense_drops(struct sense *s, struct drop *ret_drops, unsigned int m
 				 MIN(max, (unsigned int)ARRAY_SIZE(names)));
 	for (unsigned int i = 0; i < n; i++)
 		ret_drops[i] = (struct drop){ .cause = names[i], .count = counts[i] };
-	return n + writer_drops(&s->writers, ret_drops + n, max - n);
+	return n < max ? n + writer_drops(&s->writers, ret_drops + n, max - n) : n;
 }
 
 /* ---- values that others change --------------------------------------------------------------- */

@@ -9,6 +9,7 @@
  *   the cgroups of its containers               where their runtime says
  *   /modelgov.slice/modelgov-NAME.scope         made by `modelgov run` and `attach`,
  *   /modelgov.slice/modelgov-NAME.scope/main    and the part of it that is ours to write
+ *   /modelgov.slice/modelgov-experiments.slice/... the same, of experiments
  *   /modelgov/NAME                              the same on hosts without systemd
  *
  * A cgroup that two models match belongs to the first by id; the health list tells of it.

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Reads fanotify's events into a bounded list, and guesses from name and time what kind of writer it
- * was. Finding the file that changed is intrusions.c's.
+ * Reads fanotify's events into a bounded list, and guesses from name and time what kind of writer
+ * it was. Finding the file that changed is intrusions.c's.
  */
 #include "writers.h"
 
@@ -20,7 +20,8 @@
  */
 #define SEEN_MAX 1024
 
-/* chosen: reads at most that often in one go, so that a flood of writes does not hold up the tick */
+/* chosen: reads at most that often in one go, so that a flood of writes does not hold up the tick
+ */
 #define READS_MAX 64
 
 /*
@@ -194,9 +195,10 @@ static bool matches_any(const char *const *patterns, const char *text)
 
 static bool comm_is_runtime(const char *comm)
 {
-	static const char *const names[] = { "crun",     "runc*",   "conmon*",	"containerd*",
-					     "podman*",  "docker*", "crio*",	"youki",
-					     "kubelet*", "lxc*",    "systemd-nspawn*", NULL };
+	static const char *const names[] = { "crun",        "runc*",           "conmon*",
+					     "containerd*", "podman*",         "docker*",
+					     "crio*",       "youki",           "kubelet*",
+					     "lxc*",        "systemd-nspawn*", NULL };
 
 	return matches_any(names, comm);
 }
@@ -204,8 +206,9 @@ static bool comm_is_runtime(const char *comm)
 /* The scopes in which runtimes put their containers. */
 static bool unit_is_container(const char *unit)
 {
-	static const char *const names[] = { "libpod-*.scope", "docker-*.scope", "crio-*.scope",
-					     "cri-containerd-*.scope", "machine-*.scope", NULL };
+	static const char *const names[] = { "libpod-*.scope",  "docker-*.scope",
+					     "crio-*.scope",    "cri-containerd-*.scope",
+					     "machine-*.scope", NULL };
 
 	return matches_any(names, unit);
 }
@@ -223,7 +226,7 @@ struct writer writers_judge(const struct writers *w, const struct write_seen *se
 	memcpy(writer.comm, seen->comm, sizeof(writer.comm));
 	if (seen->pid == 1)
 		writer.kind = is_of_reload(w, seen->at_ns) ? WRITER_RELOAD
-			      : unit_is_container(unit)	   ? WRITER_RUNTIME
+			      : unit_is_container(unit)    ? WRITER_RUNTIME
 							   : WRITER_PROPERTY;
 	else if (comm_is_runtime(seen->comm))
 		writer.kind = WRITER_RUNTIME;

@@ -30,7 +30,7 @@ struct writers {
 	unsigned int n_seen;
 	uint64_t n_overflows, n_unread, n_without_room; /* writes that were dropped, by cause */
 
-	bool is_reloading; /* systemd; known on hosts with D-Bus */
+	bool is_reloading;    /* systemd; known on hosts with D-Bus */
 	uint64_t reloaded_ns; /* when the last reload ended; 0: none was seen */
 };
 
