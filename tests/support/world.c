@@ -355,7 +355,8 @@ void world_blind(struct world *w)
 			numbers[k] = MISSING;
 		w->readings[i].culprit = MODEL_NONE;
 	}
-	w->now.host.busy_permyriad = MISSING;
+	if (w->seed % 2) /* or only the sampler is silent */
+		w->now.host.busy_permyriad = MISSING;
 }
 
 /* ---- the law and its outcome --------------------------------------------------------------- */
