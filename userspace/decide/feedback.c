@@ -379,6 +379,12 @@ static uint32_t claimant_find(const struct turn *t, enum model_class class)
 	return worst;
 }
 
+/* What moved a model, or starves it, is told before why its own claim gets nothing. */
+static bool is_told_first(enum reason r)
+{
+	return r == REASON_DONOR || r == REASON_CAP || r == REASON_REGRET || r == REASON_STARVED;
+}
+
 /* All claimants of these classes hear why they get nothing now, except one. */
 static void claims_answer(struct turn *t, enum model_class first, enum model_class last,
 			  enum reason reason, uint32_t except)
@@ -387,9 +393,7 @@ static void claims_answer(struct turn *t, enum model_class first, enum model_cla
 		enum model_class class = class_of(t, i);
 
 		if (t->desks[i].step > 0 && i != except && class >= first && class <= last &&
-		    t->plan->verdicts[i].reason != REASON_DONOR &&
-		    t->plan->verdicts[i].reason != REASON_CAP &&
-		    t->plan->verdicts[i].reason != REASON_REGRET)
+		    !is_told_first(t->plan->verdicts[i].reason))
 			t->plan->verdicts[i].reason = reason;
 	}
 }

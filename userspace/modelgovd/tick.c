@@ -46,6 +46,7 @@ static void governed_tick(struct daemon *d)
 	journal_tick(d->journal, d->slot.policy, d->now, &d->plan);
 	drift_claim(d);
 	drift_report(d);
+	alert_report(d);
 	shadow_tick(d);
 	changes_tick(d->changes, d->slot.policy, d->now);
 	if (d->wants_release && !d->now->is_busy) { /* while busy, nothing was decided */
