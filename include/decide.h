@@ -22,6 +22,34 @@ struct retry {
 	uint32_t wait_ticks; /* until they are planned the next time */
 };
 
+/* A limit on what a model may use of the host, for somebody else's sake and for a while. */
+struct cap {
+	uint64_t permyriad; /* of the host's CPUs; 0: not capped */
+	uint64_t since_ns;  /* taken_ns of its first step */
+	uint64_t pause_ns;  /* until the next part of an expired cap goes back, or its rest ends */
+	bool is_expired;    /* goes back step by step, whatever the claimant says; then it rests */
+	enum reason moved_by; /* what moved it last */
+	struct evidence why;
+};
+
+#define FLAP_TIMES_MAX 8 /* the largest flap.times */
+
+/* How often a knob went the other way. */
+struct flap {
+	int32_t direction; /* of its last change: 1 up, -1 down, 0: none yet */
+	uint32_t n;
+	uint64_t turned_ns[FLAP_TIMES_MAX]; /* taken_ns of its turns, oldest first */
+	uint64_t frozen_ns; /* since when nothing goes back; 0: it may */
+};
+
+enum flap_knob { FLAP_WEIGHT, FLAP_QUOTA, N_FLAPS };
+
+/* How long a class must be quiet before something goes back that it got. */
+struct hold {
+	uint32_t doublings; /* of give.hold, by regret */
+	uint64_t calm_ns;   /* nobody of the class wanted anything for so long */
+};
+
 /* What decide remembers of one model. Only decide writes it. */
 struct model_state {
 	int32_t offset;         /* levels this model pays to others: 0 or negative */
@@ -33,6 +61,13 @@ struct model_state {
 	enum reason moved_by;   /* what moved the level last */
 	struct evidence moved_why;
 	struct retry retries[N_KNOBS];
+	struct cap cap;
+	struct flap flaps[N_FLAPS];
+	int32_t kept_offset;  /* before something was given back last... */
+	uint64_t kept_cap;    /* ...the same of its cap */
+	uint64_t starved_ns;  /* less than its floor, with demand, for so long */
+	uint64_t grant_ns;    /* until a grant ends */
+	bool is_promised;     /* weight is above its level's, to keep floor or reserved share */
 };
 
 #define DRIFT_KEYS      1024 /* chosen: every knob of 128 cgroups; more are not put back meanwhile */
@@ -55,6 +90,13 @@ struct state {
 	uint64_t settle_ns;            /* until the last change may be judged... */
 	enum model_class settle_class; /* ...by models of this class and less urgent ones */
 	uint64_t give_pause_ns;        /* until the next level may be given back */
+	uint64_t exhausted_ns[N_CLASSES]; /* a budget is broken and weights are at their end so long */
+	uint64_t given_ns;             /* taken_ns when something was given back last; 0: not lately */
+	int32_t kept_lift[N_CLASSES];  /* before that */
+	struct hold holds[N_CLASSES];
+	uint64_t unrest_ns;            /* until something may be given back again */
+	uint64_t busy_permyriad;       /* of the host, at the last tick... */
+	bool has_busy;                 /* ...if it could be read */
 	uint64_t cpus;                 /* online, when last measured; 0: never */
 	uint32_t n_drifts;
 	struct drift_key *drifts; /* room for DRIFT_KEYS, ordered by cgroup_id, then knob */
@@ -103,9 +145,6 @@ extern const unsigned int n_parameters;
  */
 uint64_t experiments_quota(const struct policy *policy, uint64_t cpus);
 uint64_t experiments_memory(const struct policy *policy);
-
-/* Knobs (bits) of a model that the budget sets, whatever its manifest says. */
-uint32_t experiment_knobs(const struct policy *policy, uint32_t model);
 
 /* cpu.weight of a ladder level, clamped to 0..40. */
 uint64_t ladder_weight(int32_t level);

@@ -100,8 +100,16 @@ enum knob {
 	X(SENSOR_LOST, "sensor_lost", "measurements missing for long: back to feed-forward")      \
 	X(BUSY, "busy", "the last plan is still being carried out")                               \
 	X(DRIFT, "drift", "somebody changed a value that modelgov had set: put back")             \
-	X(LEFT_ALONE, "left_alone", "somebody keeps changing the value: left alone")              \
-	X(EXPERIMENT_BUDGET, "experiment_budget", "its part of what all experiments together may use")
+	X(LEFT_ALONE, "left_alone", "somebody keeps changing the value: left alone")                   \
+	X(EXPERIMENT_BUDGET, "experiment_budget", "its part of what all experiments together may use") \
+	X(CAP, "cap", "ran during the waits of a broken budget that weights cannot help")         \
+	X(CAP_READY, "cap_ready", "a quota too loose to be felt, so that a cap is only another number") \
+	X(CAP_EXPIRED, "cap_expired", "the cap is as old as one may be: it goes back step by step") \
+	X(REGRET, "regret", "a budget broke soon after this was given back: taken again, for longer") \
+	X(FLAPPING, "flapping", "turned too often: nothing goes back for five minutes")          \
+	X(UNREST, "unrest", "load swings, steal or a gap in the readings: nothing goes back")    \
+	X(GRANT, "grant", "less CPU than its floor for five ticks: it gets back what it paid, and more") \
+	X(STARVED, "starved", "less CPU than its floor for thirty ticks: all is back at policy alone")
 
 enum reason {
 #define X(tag, name, meaning) REASON_##tag,

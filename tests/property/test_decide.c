@@ -80,6 +80,9 @@ static void model_make(struct world *w, uint32_t index)
 			     .cpu_floor_permyriad = chance(w, 70) ? below(w, 220) : 0,
 			     .cpu_reserved_millicpu =
 				     chance(w, 20) ? below(w, w->now.host.cpus * 1000 / 9) : 0 };
+	m->preemption = (struct preemption){ .may = (uint32_t)below(w, 1 << N_CLASSES),
+					     .by = (uint32_t)below(w, 1 << N_CLASSES),
+					     .how = (uint32_t)below(w, 1 << N_WAYS) };
 	for (unsigned int k = 0; k < m->n_objectives; k++)
 		objective_make(w, &m->objectives[k]);
 	for (unsigned int k = 0; k < N_KNOBS; k++)
@@ -99,6 +102,8 @@ static void target_add(struct world *w, uint32_t model, enum driver driver)
 			      .unit = "" };
 	for (unsigned int k = 0; k < N_KNOBS; k++)
 		t->values[k] = chance(w, 5) ? MISSING : chance(w, 10) ? VALUE_MAX : 100;
+	if (chance(w, 90)) /* what a cgroup has that nobody limited */
+		t->values[KNOB_CPU_MAX] = VALUE_MAX;
 	for (unsigned int k = 0; k < N_KNOBS; k++)
 		t->written[k] = MISSING;
 }
@@ -437,7 +442,8 @@ static void classes_check(struct world *w, const struct model_state *before)
 
 		if (s->offset >= before[i].offset)
 			continue;
-		cr_assert_eq(s->moved_by, REASON_DONOR, "seed %" PRIu64, w->seed);
+		cr_assert(s->moved_by == REASON_DONOR || s->moved_by == REASON_REGRET,
+			  "seed %" PRIu64, w->seed);
 		cr_assert_lt(s->moved_why.model, w->policy.n_models);
 		cr_assert_geq(class_of(&w->models[i]), class_of(&w->models[s->moved_why.model]),
 			      "%s paid for a class below, seed %" PRIu64, w->models[i].name,
@@ -547,6 +553,165 @@ static void budget_check(struct world *w, const struct model_state *before)
 Test(decide_laws, experiments_together_never_get_more_than_their_budget)
 {
 	worlds_run(budget_check);
+}
+
+/* ---- caps -------------------------------------------------------------------------------- */
+
+static void cap_permission_check(const struct world *w, uint32_t donor)
+{
+	const struct evidence *why = &w->state.models[donor].cap.why;
+	const struct model *d = &w->models[donor], *c = &w->models[why->model];
+
+	cr_assert_lt(why->model, w->policy.n_models);
+	cr_assert_geq(class_of(d), class_of(c), "%s for %s, seed %" PRIu64, d->name, c->name,
+		      w->seed);
+	cr_assert(d->preemption.how & 1u << WAY_CAP && d->preemption.by & 1u << class_of(c) &&
+			  c->preemption.may & 1u << class_of(d),
+		  "%s does not bear it from %s, seed %" PRIu64, d->name, c->name, w->seed);
+	cr_assert(why->culprit == donor && why->culprit_permyriad >= 5000 &&
+			  why->slack_permyriad < 0,
+		  "%s is no culprit, seed %" PRIu64, d->name, w->seed);
+}
+
+static unsigned int n_caps; /* taken, in all worlds of this test's process */
+
+static void caps_check(struct world *w, const struct model_state *before)
+{
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		const struct cap *cap = &w->state.models[i].cap, *was = &before[i].cap;
+		uint64_t quota = w->state.models[i].wanted[KNOB_CPU_MAX];
+		uint64_t host = w->now.host.cpus * CPU_PERIOD_USEC;
+
+		if (cap->permyriad && (was->permyriad == 0 || cap->permyriad < was->permyriad)) {
+			n_caps++;
+			cap_permission_check(w, i);
+			cr_assert(was->permyriad == 0 || was->permyriad - cap->permyriad <= 1000 ||
+				  w->readings[i].run_ns != MISSING);
+		}
+		if (cap->permyriad == 0 || w->now.is_busy)
+			continue;
+		cr_assert(cap->permyriad <= PERMYRIAD && quota <= MAX(host, 1000ULL) + 1000);
+		if (w->models[i].values[KNOB_CPU_MAX] < MISSING)
+			cr_assert_leq(quota, w->models[i].values[KNOB_CPU_MAX]);
+		else if (w->models[i].stage != STAGE_EXPERIMENT)
+			cr_assert_geq(quota * PERMYRIAD, host * w->models[i].cpu_floor_permyriad,
+				      "%s is capped below its floor, seed %" PRIu64,
+				      w->models[i].name, w->seed);
+		cr_assert_leq(w->now.taken_ns - cap->since_ns, SEC(300 + 9 * 5 + 1));
+	}
+}
+
+/* Most budgets are broken for long, each by somebody. */
+static void trouble_make(struct world *w)
+{
+	readings_level(w, 50);
+	for (uint32_t i = 0; i < w->policy.n_models; i++) {
+		struct model_reading *r = &w->readings[i];
+		bool is_broken = chance(w, 50);
+
+		for (unsigned int k = 0; is_broken && k < w->models[i].n_objectives; k++)
+			r->objectives[k].observed = 1 + w->models[i].objectives[k].budget * 3 / 2;
+		r->culprit = (uint32_t)below(w, w->policy.n_models);
+		r->culprit_permyriad = 4000 + below(w, 6001);
+		r->run_ns = below(w, SEC(1) * w->now.host.cpus);
+	}
+}
+
+Test(decide_laws, caps_hit_only_culprits_by_consent_of_both_and_never_below_the_floor)
+{
+	worlds_run(caps_check);
+	for (uint64_t seed = 1; seed <= WORLDS / 6; seed++) {
+		struct world *w = world_new(seed);
+		struct model_state before[MAX_MODELS] = { 0 };
+
+		trouble_make(w);
+		for (int tick = 0; tick < 12 * TICKS; tick++) {
+			if (chance(w, 2))
+				trouble_make(w);
+			memcpy(before, w->state.models, sizeof(before[0]) * w->policy.n_models);
+			world_decide(w);
+			caps_check(w, before);
+			plan_apply(w);
+		}
+		world_free(w);
+	}
+	cr_assert_gt(n_caps, 200, "only %u caps", n_caps);
+}
+
+/* ---- turns ------------------------------------------------------------------------------- */
+
+#define TURNS_KEPT 5
+
+/* Of one knob of one model: its values and when it last turned, oldest first. */
+struct turns {
+	uint64_t value, ns[TURNS_KEPT];
+	int direction;
+};
+
+/* How many of the kept turns, this one included, are not older than five minutes. */
+static unsigned int turn_count(struct turns *s, uint64_t value, uint64_t now_ns)
+{
+	int direction = value > s->value ? 1 : -1;
+	bool has_turned = value != s->value && s->value != 0 && s->direction == -direction;
+	unsigned int n = 0;
+
+	if (value != s->value && s->value != 0)
+		s->direction = direction;
+	s->value = value;
+	if (!has_turned)
+		return 0;
+	memmove(s->ns, s->ns + 1, sizeof(s->ns) - sizeof(*s->ns));
+	s->ns[TURNS_KEPT - 1] = now_ns;
+	for (unsigned int i = 0; i < TURNS_KEPT; i++)
+		n += s->ns[i] != 0 && now_ns - s->ns[i] < SEC(300);
+	return n;
+}
+
+/* Trouble that comes and goes in any rhythm. */
+static void weather_change(struct world *w)
+{
+	if (chance(w, 50))
+		trouble_make(w);
+	else
+		readings_level(w, chance(w, 70) ? 50 : 90);
+	w->now.host.steal_permyriad = chance(w, 3) ? 900 : 0;
+}
+
+Test(decide_laws, no_knob_of_production_turns_more_than_four_times_in_five_minutes)
+{
+	unsigned int most = 0;
+
+	for (uint64_t seed = 1; seed <= WORLDS / 10; seed++) {
+		struct world *w = world_new(seed);
+		struct turns weights[MAX_MODELS] = { 0 }, quotas[MAX_MODELS] = { 0 };
+		unsigned int rhythm = 2 + (unsigned int)below(w, 60);
+
+		weather_change(w);
+		for (int tick = 0; tick < 1200; tick++) {
+			if (tick % (int)rhythm == 0 || chance(w, 2))
+				weather_change(w);
+			world_decide(w);
+			plan_apply(w);
+			for (uint32_t i = 0; i < w->policy.n_models; i++) {
+				const struct model_state *s = &w->state.models[i];
+				unsigned int n =
+					turn_count(&weights[i], s->weight, w->now.taken_ns);
+
+				n = MAX(n, turn_count(&quotas[i], s->wanted[KNOB_CPU_MAX],
+						      w->now.taken_ns));
+				/* experiments follow production, and what a promise demands comes
+				 * first */
+				if (class_of(&w->models[i]) == CLASS_EXPERIMENT ||
+				    (s->is_promised && weights[i].direction > 0))
+					continue;
+				most = MAX(most, n);
+				cr_assert_leq(n, 4, "%s turned %u times, seed %" PRIu64 ", tick %d",
+					      w->models[i].name, n, seed, tick);
+			}
+		}
+		world_free(w);
+	}
+	cr_assert_eq(most, 4, "nothing ever came to the limit");
 }
 
 /* ---- calm -------------------------------------------------------------------------------- */

@@ -234,6 +234,59 @@ static int objectives_take(struct scene *s, struct model *m, struct fy_node *lis
 	return r;
 }
 
+/* "[ batch, experiment ]" to bits */
+static int classes_take(struct scene *s, struct fy_node *list, uint32_t *ret_bits, struct err *e)
+{
+	enum model_class class = N_CLASSES;
+	struct fy_node *node;
+	void *at = NULL;
+
+	*ret_bits = 0;
+	while ((node = fy_node_sequence_iterate(list, &at))) {
+		if (class_parse(node_text(s, node), &class) < 0)
+			return node_fail(node, e, "no class '%s'", node_text(s, node));
+		*ret_bits |= 1u << class;
+	}
+	return 0;
+}
+
+/* "[ weight, cap ]" to bits */
+static int ways_take(struct scene *s, struct fy_node *list, uint32_t *ret_bits, struct err *e)
+{
+	static const char *const names[N_WAYS] = { "weight", "cap",     "idle",
+						   "freeze", "reclaim", "kill" };
+	struct fy_node *node;
+	void *at = NULL;
+
+	*ret_bits = 0;
+	while ((node = fy_node_sequence_iterate(list, &at))) {
+		unsigned int way = 0;
+
+		while (way < N_WAYS && strcmp(names[way], node_text(s, node)) != 0)
+			way++;
+		if (way == N_WAYS)
+			return node_fail(node, e, "no way '%s'", node_text(s, node));
+		*ret_bits |= 1u << way;
+	}
+	return 0;
+}
+
+/* The models that this one calls. */
+static int calls_take(struct scene *s, struct contract *c, struct fy_node *list, struct err *e)
+{
+	struct fy_node *node;
+	void *at = NULL;
+
+	c->depends_on = arena_new(&s->arena, struct dependency, MAX_MODELS);
+	c->n_depends_on = 0;
+	while ((node = fy_node_sequence_iterate(list, &at))) {
+		if (c->n_depends_on == MAX_MODELS)
+			return node_fail(node, e, "more than %d calls", MAX_MODELS);
+		c->depends_on[c->n_depends_on++].model = node_text(s, node);
+	}
+	return 0;
+}
+
 static int manifest_take(struct scene *s, uint32_t model, struct fy_node *key,
 			 struct fy_node *value, struct err *e)
 {
@@ -262,6 +315,14 @@ static int manifest_take(struct scene *s, uint32_t model, struct fy_node *key,
 		m->units[m->n_units++] = text;
 		return 0;
 	}
+	if (strcmp(name, "may") == 0)
+		return classes_take(s, value, &m->preemption.may, e);
+	if (strcmp(name, "by") == 0)
+		return classes_take(s, value, &m->preemption.by, e);
+	if (strcmp(name, "how") == 0)
+		return ways_take(s, value, &m->preemption.how, e);
+	if (strcmp(name, "calls") == 0)
+		return calls_take(s, &m->contract, value, e);
 	if (strcmp(name, "values") == 0)
 		return pairs_walk(s, model, value, wish_take, e);
 	if (strcmp(name, "cgroups") == 0)
@@ -345,6 +406,10 @@ static int host_take(struct scene *s, uint32_t model, struct fy_node *key, struc
 
 	if (strcmp(name, "cpus") == 0)
 		return node_value(s, value, &s->now.host.cpus, e);
+	if (strcmp(name, "load") == 0)
+		return node_value(s, value, &s->now.host.busy_permyriad, e);
+	if (strcmp(name, "steal") == 0)
+		return node_value(s, value, &s->now.host.steal_permyriad, e);
 	if (strcmp(name, "tick") == 0)
 		return node_value(s, value, &s->policy.host.tick_ns, e);
 	if (strcmp(name, "mode") == 0) {
@@ -426,6 +491,7 @@ static int reading_take(struct scene *s, uint32_t model, struct fy_node *key, st
 		{ "tick_p50", &r->wait_p50_ns },
 		{ "tick_p99", &r->wait_p99_ns },
 		{ "run", &r->run_ns },
+		{ "pressure", &r->cpu_some_ns },
 		{ "usage", &r->cpu_usage_ns },
 	};
 	uint64_t samples;

@@ -259,6 +259,11 @@ Test(explain, an_action_names_the_numbers_and_the_culprit)
 	says(explain_action(&policy, &a),
 	     "cpu.weight of batch lowered from 7 to 5: ocr needs the CPU: its p99 run-queue wait was 9.1ms "
 	     "against 5ms; batch ran during 83% of those waits.");
+	a = (struct action){ .model = 0, .knob = KNOB_CPU_MAX, .expected = 400000, .value = 180000,
+			     .reason = REASON_CAP, .why = broken };
+	says(explain_action(&policy, &a),
+	     "cpu.max of batch lowered from 4cpu to 1.8cpu: ocr needs the CPU and weights are at their "
+	     "end: its p99 run-queue wait was 9.1ms against 5ms; batch ran during 83% of those waits.");
 	a = (struct action){ .model = 1, .knob = KNOB_CPU_WEIGHT, .expected = MISSING, .value = 1455,
 			     .reason = REASON_FEED_FORWARD, .why = nothing };
 	says(explain_action(&policy, &a),

@@ -58,20 +58,6 @@ uint64_t experiments_memory(const struct policy *policy)
 	return bytes == 0 || bytes >= MISSING ? VALUE_MAX : bytes / experiments_parts(policy);
 }
 
-uint32_t experiment_knobs(const struct policy *policy, uint32_t model)
-{
-	const struct model *m = &policy->models[model];
-	uint32_t knobs = 0;
-
-	if (m->stage != STAGE_EXPERIMENT || !is_elsewhere(m))
-		return 0;
-	if (experiments_quota(policy, 1) != VALUE_MAX)
-		knobs |= 1u << KNOB_CPU_MAX;
-	if (experiments_memory(policy) != VALUE_MAX)
-		knobs |= 1u << KNOB_MEMORY_MAX;
-	return knobs;
-}
-
 /* Cgroups of each model whose cpu.max and memory.max are ours to set. */
 static void places_count(struct turn *t)
 {

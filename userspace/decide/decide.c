@@ -71,12 +71,14 @@ static void turn_weigh(struct turn *t)
 /* Who has heard nothing yet is told why it stands where it stands. */
 static void turn_conclude(struct turn *t)
 {
+	turns_note(t);
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct model_state *s = &t->state->models[i];
 		struct verdict *v = &t->plan->verdicts[i];
 		const struct desk *d = &t->desks[i];
 
 		s->weight = d->weight;
+		s->is_promised = d->weight > ladder_weight(d->level - t->balance.shift);
 		for (unsigned int k = 0; k < N_KNOBS; k++)
 			s->wanted[k] = wanted_of(t, i, k);
 		if (v->reason != REASON_NONE)
@@ -85,6 +87,14 @@ static void turn_conclude(struct turn *t)
 			v->reason = REASON_LEFT_ALONE;
 		} else if (d->drifted) {
 			v->reason = REASON_DRIFT;
+		} else if (is_frozen(t, &s->flaps[FLAP_WEIGHT]) ||
+			   is_frozen(t, &s->flaps[FLAP_QUOTA])) {
+			v->reason = REASON_FLAPPING;
+		} else if (t->state->unrest_ns && (s->cap.permyriad || s->offset < 0)) {
+			v->reason = REASON_UNREST;
+		} else if (s->cap.permyriad) {
+			v->reason = REASON_CAP;
+			v->why = s->cap.why;
 		} else if (s->offset < 0) {
 			v->reason = REASON_DONOR;
 			v->why = s->moved_why;
@@ -117,8 +127,10 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 	assert(t.n <= POLICY_MAX_MODELS);
 	turn_begin(&t);
 	turn_confine(&t);
-	turn_watch(&t);
 	turn_promise(&t);
+	turn_cap_begin(&t);
+	turn_pin(&t);
+	turn_watch(&t);
 	turn_balance(&t);
 	turn_assess(&t);
 	if (now->is_busy) { /* no step while the last one is under way */
@@ -129,8 +141,12 @@ void decide(const struct policy *policy, const struct observation *now, struct s
 	if (now->span_ns > 0) { /* differences and windows need two readings */
 		turn_judge(&t);
 		turn_feed_back(&t);
-		if (t.has_moved)
+		if (t.has_moved) {
+			turn_promise(&t); /* a grant is a promise */
 			turn_balance(&t);
+		}
+		if (t.has_cap_moved)
+			turn_cap(&t);
 	}
 	turn_weigh(&t);
 	turn_compare(&t);

@@ -13,11 +13,6 @@
 
 _Static_assert(LAW_DRIFT_TIMES <= DRIFT_TIMES_MAX, "a key remembers that many put-backs");
 
-static uint64_t elapsed_ns(const struct turn *t, uint64_t since_ns)
-{
-	return t->now->taken_ns > since_ns ? t->now->taken_ns - since_ns : 0;
-}
-
 /* ---- the list ---------------------------------------------------------------------------- */
 
 static bool key_comes_before(const struct drift *d, uint64_t cgroup_id, unsigned int knob)
@@ -71,6 +66,17 @@ static struct drift_key *key_add(struct turn *t, const struct target *target, un
 
 /* ---- what is forgotten ------------------------------------------------------------------- */
 
+/* Without caps: these are feedback's. */
+static uint64_t policy_value(const struct turn *t, uint32_t model, unsigned int knob)
+{
+	uint64_t value = t->policy->models[model].values[knob];
+	uint64_t part = t->desks[model].quota_part;
+
+	if (knob != KNOB_CPU_MAX)
+		return wanted_of(t, model, knob);
+	return part == VALUE_MAX ? value : value == MISSING ? part : MIN(value, part);
+}
+
 /*
  * What the policy says of a key, not what feedback makes of it: another level of the weight must
  * not begin the fight anew.
@@ -80,8 +86,9 @@ static uint64_t wish_digest(const struct turn *t, const struct target *target, u
 	const struct model *m = &t->policy->models[target->model];
 
 	if (knob != KNOB_CPU_WEIGHT)
-		return mix(wanted_of(t, target->model, knob));
-	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) + m->cpu_reserved_millicpu) +
+		return mix(policy_value(t, target->model, knob));
+	return mix(mix(mix((uint64_t)m->class) + (uint32_t)m->priority) +
+		   m->cpu_reserved_millicpu) +
 	       mix(m->cpu_floor_permyriad);
 }
 
@@ -159,7 +166,7 @@ static bool is_rounded(unsigned int knob, uint64_t a, uint64_t b)
 	       MAX(a, b) - MIN(a, b) < CPU_PERIOD_USEC / 100;
 }
 
-/* A file that is gone was not changed, and what the manifest does not mention is anybody's. */
+/* A file that is gone was not changed, and what nobody wants is anybody's. */
 bool is_drifted(const struct turn *t, const struct target *target, unsigned int knob)
 {
 	uint64_t value = target->values[knob], written = target->written[knob];

@@ -264,6 +264,8 @@ bool model_is_quiet(const struct turn *t, uint32_t model)
 {
 	const struct model_state *s = &t->state->models[model];
 
-	return !t->desks[model].has_promise || s->missing_ticks >= LAW_LOST_TICKS ||
-	       has_passed(t, s->quiet_ns, LAW_GIVE_HOLD_S * NSEC_PER_SEC);
+	if (!t->desks[model].has_promise || s->missing_ticks >= LAW_LOST_TICKS)
+		return true;
+	return t->desks[model].insight != INSIGHT_GAP &&
+	       has_passed(t, s->quiet_ns, hold_ns(t, class_of(t, model)));
 }

@@ -72,6 +72,54 @@
 	X(CULPRIT, "culprit", "permyriad", 5000, 1000, 10000,                                      \
 	  "a model that ran during at least this part of the waits pays before all others",        \
 	  "definition: most of the waiting")                                                       \
+	X(CAP_TICKS, "cap.ticks", "ticks", 3, 1, 60,                                               \
+	  "weights are at their end and the budget is broken for so long: caps",                   \
+	  "chosen: as long as a step of weights needs to be seen")                                 \
+	X(CAP_STEP, "cap.step", "permyriad of the host", 1000, 100, 5000,                          \
+	  "a donor may use so much less after a step, and more when it goes back",                 \
+	  "chosen: ten steps from all to nothing; harsher makes holders of locks wait")            \
+	X(CAP_TIME_S, "cap.time", "s", 300, 10, 3600,                                              \
+	  "a cap that is so old goes back, however broken the budget is",                          \
+	  "chosen: longer than a burst; who needs it for longer needs another host or manifest")   \
+	X(CAP_REST_S, "cap.rest", "s", 60, 1, 3600,                                                \
+	  "after such a cap is gone its donor is not capped for so long",                          \
+	  "chosen: a fifth of cap.time, so that a donor runs freely part of any time")             \
+	X(CAP_LOOSE, "cap.loose", "times the host", 2, 1, 10,                                      \
+	  "the quota that a model which may be capped keeps when it is not",                       \
+	  "measured: a quota on or off 92 us, another value 3 us; twice is never reached")         \
+	X(REGRET_S, "regret.time", "s", 30, 1, 300,                                                \
+	  "a budget that breaks so soon after something was given back: that was too early",       \
+	  "chosen: six levels of give.pause; later breaches have other reasons")                   \
+	X(REGRET_HOLD_S, "regret.hold", "s", 600, 30, 3600,                                        \
+	  "give.hold is doubled by each regret up to this",                                        \
+	  "chosen: a load that comes back every ten minutes is met by a hold of ten minutes")      \
+	X(REGRET_CALM_S, "regret.calm", "s", 600, 60, 86400,                                       \
+	  "so long nobody of the class wanted anything: its hold is halved", "chosen")             \
+	X(FLAP_TIMES, "flap.times", "turns", 4, 2, 8,                                              \
+	  "a knob may change its direction so often within flap.window",                           \
+	  "chosen: take, give, take again is two")                                                 \
+	X(FLAP_WINDOW_S, "flap.window", "s", 300, 60, 3600, "a turn that is older does not count", \
+	  "chosen")                                                                                \
+	X(FLAP_FREEZE_S, "flap.freeze", "s", 300, 60, 3600,                                        \
+	  "a knob whose turns are used up stays where it was taken for so long", "chosen")         \
+	X(STARVE_GRANT_TICKS, "starve.grant", "ticks", 5, 1, 60,                                   \
+	  "less than its floor with demand for so long: it gets back what it paid, and twice its " \
+	  "floor",                                                                                 \
+	  "chosen: the promise is five seconds at the default tick")                               \
+	X(STARVE_LOST_TICKS, "starve.lost", "ticks", 30, 5, 600,                                   \
+	  "for so long: everything is back at policy alone, with an alert", "chosen")              \
+	X(STARVE_KEEP_S, "starve.keep", "s", 30, 5, 600,                                           \
+	  "a grant lasts so long after the last tick below the floor", "chosen: as give.hold")     \
+	X(STARVE_DEMAND, "starve.demand", "permyriad of one CPU", 9000, 1000, 10000,               \
+	  "running and waiting together must be so much, and as much as the floor, to be demand",  \
+	  "chosen: one thread that always wants to run, with room for what is not seen")           \
+	X(UNREST_SWING, "unrest.swing", "permyriad", 3000, 500, 10000,                             \
+	  "the host's load changes by so much from tick to tick: unrest", "chosen")                \
+	X(UNREST_STEAL, "unrest.steal", "permyriad", 500, 10, 10000,                               \
+	  "a hypervisor takes so much of all CPU time: unrest",                                    \
+	  "chosen: readings of waits are off by about as much")                                    \
+	X(UNREST_S, "unrest.time", "s", 10, 1, 300,                                                \
+	  "nothing is given back for so long after unrest", "chosen: twice give.pause")            \
 	X(RETRY_TICKS, "retry.ticks", "ticks", 5, 1, 60,                                           \
 	  "a value that is still not in force is planned again after so long, then twice, ...",    \
 	  "chosen: longer than one slow D-Bus call, shorter than an operator's patience")          \
@@ -79,7 +127,7 @@
 	  "chosen: retry.ticks doubled six times; one line in the journal every five minutes")     \
 	X(DRIFT_TIMES, "drift.times", "times", 3, 1, 8,                                            \
 	  "a value that others changed is put back so often within drift.window, then left alone", \
-	  "chosen: once may be an accident, twice a habit; who comes a fourth time means it")     \
+	  "chosen: once may be an accident, twice a habit; who comes a fourth time means it")      \
 	X(DRIFT_WINDOW_S, "drift.window", "s", 600, 60, 3600,                                      \
 	  "a put-back that is older does not count any more",                                      \
 	  "chosen: longer than a round of kubelet (one minute) or of configuration management")    \

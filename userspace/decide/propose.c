@@ -10,7 +10,8 @@
 
 /* ---- what differs ------------------------------------------------------------------------ */
 
-/* A cap that is not there (VALUE_MAX) leaves the manifest's word, also when that is none (MISSING). */
+/* A cap that is not there (VALUE_MAX) leaves the manifest's word, also when that is none (MISSING).
+ */
 uint64_t wanted_of(const struct turn *t, uint32_t model, unsigned int knob)
 {
 	const struct desk *d = &t->desks[model];
@@ -51,10 +52,10 @@ bool key_is_in_force(const struct policy *policy, const struct state *state,
 	uint64_t wanted = MISSING;
 
 	if (target->model >= policy->n_models || target->driver == DRIVER_OBSERVE ||
-	    !(target->knobs & 1u << knob) || target->values[knob] == MISSING)
+	    !(target->knobs & 1u << knob) || target->values[knob] == MISSING ||
+	    state->models[target->model].weight == 0)
 		return false;
-	if (state->models[target->model].weight != 0)
-		wanted = state->models[target->model].wanted[knob];
+	wanted = state->models[target->model].wanted[knob];
 	return wanted != MISSING && as_shown(knob, wanted) == as_shown(knob, target->values[knob]);
 }
 
@@ -199,6 +200,21 @@ static void weight_explain(const struct turn *t, uint32_t model, struct action *
 	}
 }
 
+/* A manifest's value, or what lowers it. */
+static void limit_explain(const struct turn *t, uint32_t model, struct action *a)
+{
+	const struct cap *cap = &t->state->models[model].cap;
+	const struct desk *d = &t->desks[model];
+
+	a->reason = REASON_POLICY_VALUE;
+	if (a->knob == KNOB_CPU_MAX && (d->has_cap_moved || d->quota_reason == REASON_CAP)) {
+		a->reason = cap->moved_by;
+		a->why = cap->why;
+	} else if (d->caps[a->knob] == a->value) {
+		a->reason = a->knob == KNOB_CPU_MAX ? d->quota_reason : REASON_EXPERIMENT_BUDGET;
+	}
+}
+
 static void drift_explain(const struct drift_key *key, struct action *a)
 {
 	a->reason = REASON_DRIFT;
@@ -222,14 +238,14 @@ static void action_add(struct turn *t, uint32_t index, unsigned int knob,
 	a.knob = (enum knob)knob;
 	a.value = wanted_value(t, target, knob);
 	a.expected = target->values[knob];
-	a.reason = t->desks[target->model].caps[knob] == a.value ? REASON_EXPERIMENT_BUDGET
-								 : REASON_POLICY_VALUE;
 	a.written = MISSING;
 	evidence_clear(&a.why);
 	if (key)
 		drift_explain(key, &a);
 	else if (knob == KNOB_CPU_WEIGHT)
 		weight_explain(t, target->model, &a);
+	else
+		limit_explain(t, target->model, &a);
 	plan_add(t->plan, &a);
 }
 

@@ -35,6 +35,20 @@ static uint64_t reserved_ppm(const struct turn *t, uint32_t model)
 	return (MIN(reserved, cpus * 1000) * 1000 + cpus - 1) / cpus;
 }
 
+/* Who was starved is promised twice its floor, of what nobody else was promised. */
+static void grants_promise(struct turn *t, uint64_t room)
+{
+	for (uint32_t i = 0; i < t->n; i++) {
+		struct desk *d = &t->desks[i];
+		uint64_t grant = MIN(d->floor_ppm, room);
+
+		if (!is_granted(t, i) || class_of(t, i) == CLASS_EXPERIMENT)
+			continue;
+		d->share_ppm += grant;
+		room -= grant;
+	}
+}
+
 /*
  * Floors in full up to the limit, then reserved shares as far as there is room: a floor is a law, a
  * reserved share is a wish that policy has to keep within the host.
@@ -60,8 +74,10 @@ void turn_promise(struct turn *t)
 		extras += d->share_ppm - d->floor_ppm;
 	}
 	room = GUARANTEE_LIMIT_PPM - MIN(floors, GUARANTEE_LIMIT_PPM);
-	if (extras <= room)
+	if (extras <= room) {
+		grants_promise(t, room - extras);
 		return;
+	}
 	for (uint32_t i = 0; i < t->n; i++) {
 		struct desk *d = &t->desks[i];
 
@@ -86,7 +102,9 @@ static uint64_t share_weight(const struct desk *d, uint64_t share_ppm, uint64_t 
 
 static uint64_t weight_unclamped(const struct desk *d, int32_t level, const struct balance *b)
 {
-	return MAX(ladder_weight(level - b->shift), share_weight(d, d->share_ppm, b->total));
+	uint64_t promised = MAX(share_weight(d, d->share_ppm, b->total), d->pin);
+
+	return MAX(ladder_weight(level - b->shift), promised);
 }
 
 static int32_t level_of(const struct desk *d, bool is_policy)

@@ -97,15 +97,24 @@ void state_carry(const struct state *old, const struct policy *old_policy,
 			model_translate(s->moved_why.culprit, old_policy, new_policy);
 		/* what nobody carried out in observe mode is tried at once in enforce mode */
 		memset(s->retries, 0, sizeof(s->retries));
+		s->cap.why.model = model_translate(s->cap.why.model, old_policy, new_policy);
+		s->cap.why.culprit = model_translate(s->cap.why.culprit, old_policy, new_policy);
 		/* what it paid, it paid as a member of its old class */
 		if (m->class != old_policy->models[before].class ||
-		    m->stage != old_policy->models[before].stage)
+		    m->stage != old_policy->models[before].stage) {
 			s->offset = 0;
+			memset(&s->cap, 0, sizeof(s->cap));
+		}
 	}
 	memcpy(ret_new->lift, old->lift, sizeof(ret_new->lift));
 	ret_new->settle_ns = old->settle_ns;
 	ret_new->settle_class = old->settle_class;
 	ret_new->give_pause_ns = old->give_pause_ns;
+	memcpy(ret_new->exhausted_ns, old->exhausted_ns, sizeof(ret_new->exhausted_ns));
+	memcpy(ret_new->holds, old->holds, sizeof(ret_new->holds));
+	ret_new->unrest_ns = old->unrest_ns;
+	ret_new->busy_permyriad = old->busy_permyriad;
+	ret_new->has_busy = old->has_busy;
 	ret_new->cpus = old->cpus;
 	/* by cgroup, so whose they are is looked up anew in the next tick */
 	memcpy(ret_new->drifts, old->drifts, sizeof(*old->drifts) * old->n_drifts);

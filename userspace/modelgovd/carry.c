@@ -189,13 +189,13 @@ int carry_restore(struct daemon *d, carry_restored *reply, void *userdata)
 	return restore_post(d, NULL, 0, reply, userdata);
 }
 
-/* The knobs of a target that the policy in force has a wish for. */
-static uint32_t knobs_claimed(const struct policy *p, const struct target *t)
+/* The knobs of a target that the last plan had a wish for, its manifest's or the law's. */
+static uint32_t knobs_claimed(const struct state *s, const struct target *t)
 {
-	uint32_t claimed = 1u << KNOB_CPU_WEIGHT | experiment_knobs(p, t->model);
+	uint32_t claimed = 1u << KNOB_CPU_WEIGHT;
 
 	for (unsigned int k = 0; k < N_KNOBS; k++)
-		if (p->models[t->model].values[k] != MISSING)
+		if (s->models[t->model].weight == 0 || s->models[t->model].wanted[k] != MISSING)
 			claimed |= 1u << k;
 	return claimed & t->knobs;
 }
@@ -214,7 +214,7 @@ void carry_release(struct daemon *d)
 	}
 	for (unsigned int i = 0; i < n; i++)
 		claims[i] = (struct claim){ .cgroup_id = d->now->targets[i].cgroup_id,
-					    .knobs = knobs_claimed(d->slot.policy,
+					    .knobs = knobs_claimed(&d->state,
 								   &d->now->targets[i]) };
 	if (restore_post(d, claims, n, NULL, NULL) < 0)
 		log_error("no memory to put back what is not governed any more, continuing");

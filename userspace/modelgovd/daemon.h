@@ -61,6 +61,7 @@ struct daemon {
 	struct observation *now; /* the last one, NULL before the first tick */
 	uint64_t tick, early_ticks, next_tick_ns;
 	uint64_t started_wall_ns;
+	uint32_t n_starved;      /* models below their floors at the last tick, despite all */
 	uint64_t tick_cost_ns;   /* how long the last tick took */
 	bool is_restored;        /* an operator asked for everything back: observe from then on */
 	bool is_auditing;        /* somebody waits for the record's verification */
@@ -127,6 +128,9 @@ void people_forget(struct daemon *d); /* names may have changed */
 enum role people_role(const struct peer *peer, void *userdata);
 /* One block of memory, the caller frees it; NULL without memory. */
 struct person *people_person(struct daemon *d, const struct peer *peer);
+/* alert.c: what the law cannot mend */
+void alert_report(struct daemon *d); /* of the plan that was just made */
+
 /* drift.c: values that others change */
 void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
 			const struct outcome *outcomes);
@@ -168,6 +172,7 @@ void log_event(int priority, const char *message_id, const char *model, const ch
 #define ID_RESTORED "1163ddeed2ae4112a0c3a33e85027315"
 #define ID_CHANGE "54b3c10a8b1d4e44a3a0f5bd3c1c52de"
 #define ID_DRIFT "666021ed54414deaa2e01c91552ddcf3"
+#define ID_STARVED "f4b8290be02b4064b9bf55fb29157197"
 #define ID_DRIFT_LEFT_ALONE "8a8b5445c24f4c0aa0930419a2ecafe8"
 #define ID_JOURNAL_PROBLEM "9fca7a3f1c924849904cd90a312b0a8b"
 

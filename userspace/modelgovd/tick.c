@@ -46,9 +46,10 @@ static void governed_tick(struct daemon *d)
 	journal_tick(d->journal, d->slot.policy, d->now, &d->plan);
 	drift_claim(d);
 	drift_report(d);
+	alert_report(d);
 	shadow_tick(d);
 	changes_tick(d->changes, d->slot.policy, d->now);
-	if (d->wants_release) {
+	if (d->wants_release && !d->now->is_busy) { /* while busy, nothing was decided */
 		d->wants_release = false;
 		carry_release(d); /* runs before the plan: act's thread keeps the order */
 		carry_confine(d);

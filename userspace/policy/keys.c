@@ -584,7 +584,7 @@ static const struct key preemption_keys[] = {
 	{ MODEL(preemption.may), .name = "may", .type = TYPE_WORDS, .words = class_words,
 	  .example = "[batch, experiment]",
 	  .meaning = "Classes that this model may take from, beyond what weights do. Declared and "
-		     "checked; this version acts by weight alone." },
+		     "checked; beyond weights this version caps." },
 	{ MODEL(preemption.by), .name = "by", .type = TYPE_WORDS, .words = class_words,
 	  .example = "[critical]",
 	  .meaning = "Classes that may take from this model, beyond what weights do." },

@@ -123,6 +123,28 @@ static void cause_print(const struct policy *p, uint32_t model, enum reason reas
 		snprintf(buf, size, "%s needs the CPU: its %s%s", model_label(p, why->model),
 			 objective, culprit);
 		return;
+	case REASON_CAP:
+		snprintf(buf, size, "%s needs the CPU and weights are at their end: its %s%s",
+			 model_label(p, why->model), objective, culprit);
+		return;
+	case REASON_CAP_READY:
+		snprintf(buf, size, "its manifest bears caps; this quota is too loose to be felt and "
+				    "makes a cap quick");
+		return;
+	case REASON_CAP_EXPIRED:
+		snprintf(buf, size, "it was capped for %s as long as one may be; it goes back step by "
+				    "step",
+			 model_label(p, why->model));
+		return;
+	case REASON_REGRET:
+		snprintf(buf, size, "it had been given back too early: %s %s%s; the next time it takes "
+				    "twice as long",
+			 whose, objective, culprit);
+		return;
+	case REASON_STARVED:
+		snprintf(buf, size, "some model got less CPU than its floor for thirty ticks although it "
+				    "waited for it; look for what runs beside the governed models");
+		return;
 	case REASON_GIVE_BACK:
 		snprintf(buf, size, "%s %s; one step back towards its policy",
 			 *objective ? whose : "all budgets are kept",
@@ -277,7 +299,16 @@ static const char *conclusion(enum reason reason)
 		return "gets more of the CPU";
 	case REASON_DONOR:
 		return "gives weight";
+	case REASON_CAP:
+		return "is capped";
+	case REASON_REGRET:
+		return "pays again";
+	case REASON_GRANT:
+		return "is granted more";
+	case REASON_STARVED:
+		return "is starved";
 	case REASON_GIVE_BACK:
+	case REASON_CAP_EXPIRED:
 		return "moves back towards its policy";
 	case REASON_SENSOR_LOST:
 		return "is back at its policy's weight";
