@@ -50,6 +50,20 @@ gets "its limits are set on the scope" 200 knob "$chat/pids.max"
 heavier() { [ "$(knob "$chat/cpu.weight")" -gt "$(knob "$other/cpu.weight")" ] && echo yes; }
 gets "their weights differ by class" yes heavier
 
+# ---- the runtime changes what modelgov set
+drift_of() { # CONTAINER'S CGROUP: by whom, as status has it
+	modelgov status --json | python3 -c '
+import json, sys
+for d in json.load(sys.stdin)["drifts"]:
+    if d["cgroup"] == sys.argv[1] and d["knob"] == "cpu.weight":
+        print(d["writer"])' "$1"
+}
+weight=$(knob "$other/cpu.weight")
+podman update --cpu-shares 512 other >/dev/null
+gets "podman update is told as a runtime's change" runtime drift_of "$other"
+gets "and put back" "$weight" knob "$other/cpu.weight"
+
+# ---- restart and end
 podman restart -t 0 chat >/dev/null
 gets "a restarted container is governed again" 200 knob "$(scope_of chat)/pids.max"
 podman rm -f -t 0 chat other >/dev/null

@@ -24,16 +24,18 @@ static bool outcome_says_nothing(const struct outcome *o)
 void drift_note_written(struct daemon *d, const struct policy *policy, const struct plan *plan,
 			const struct outcome *outcomes)
 {
-	/* under another policy, or after everything was put back, the write means nothing */
-	if (policy != d->slot.policy || !daemon_enforces(d))
-		return;
+	/* under another policy, or after everything was put back, a write claims nothing... */
+	bool is_current = policy == d->slot.policy && daemon_enforces(d);
+
 	for (uint32_t i = 0; i < plan->n_actions; i++) {
 		const struct action *a = &plan->actions[i];
 		const struct outcome *o = &outcomes[i];
 
+		/* ...but it was ours, and no change by others of what was written before */
 		if (!outcome_says_nothing(o))
 			sense_note_written(d->sense, a->cgroup_id, a->knob,
-					   outcome_is_claim(o) ? o->read_back : MISSING);
+					   is_current && outcome_is_claim(o) ? o->read_back
+									     : MISSING);
 	}
 }
 
