@@ -243,14 +243,15 @@ install: all ## programs, unit, manual pages, examples (DESTDIR, PREFIX); policy
 	sed 's|@PREFIX@|$(PREFIX)|g' userspace/modelgovd/modelgovd.service.in > $(UNIT)/modelgovd.service
 	install -Dm644 userspace/modelgov/completion.bash $(COMP)/modelgov
 	for m in $(MAN); do install -Dm644 $$m $(MAND)/man$${m##*.}/$${m##*/}; done
-	install -d $(ETC)/models.d $(ETC)/templates.d $(DATA)/templates.d
+	install -d $(ETC)/models.d $(ETC)/templates.d $(ETC)/gates.d $(DATA)/templates.d
 	cp -r policies/. $(DATA)/policies
 	install -m644 policies/templates/*.yaml $(DATA)/templates.d
 
-uninstall: ## removes what install put there; /etc/modelgov and /var/lib/modelgov stay
+uninstall: ## removes what install put there; your policy in /etc/modelgov and /var/lib/modelgov stay
 	rm -f $(SBIN)/modelgovd $(BIN)/modelgov $(UNIT)/modelgovd.service $(COMP)/modelgov
 	for m in $(MAN); do rm -f $(MAND)/man$${m##*.}/$${m##*/}; done
 	rm -rf $(DATA)
+	for d in $(ETC)/models.d $(ETC)/templates.d $(ETC)/gates.d $(ETC); do [ ! -d $$d ] || rmdir --ignore-fail-on-non-empty $$d; done
 
 clean: ## removes the build folder
 	rm -rf $(O) compile_commands.json

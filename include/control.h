@@ -14,9 +14,10 @@
 
 #define CONTROL_SOCKET              "/run/modelgov/control"
 #define CONTROL_INTERFACE           "org.modelgov.Governor"
-#define CONTROL_REQUEST_LIMIT_BYTES (64 * 1024) /* chosen: a hundred times the longest request */
+#define CONTROL_REQUEST_LIMIT_BYTES (64UL * 1024) /* chosen: a hundred times the longest request   \
+						   */
 #define CONTROL_MESSAGE_LIMIT_BYTES                                                                \
-	(16 * 1024 *                                                                               \
+	(16UL * 1024 *                                                                             \
 	 1024) /* chosen: the policy of a thousand models fits, quoted; operators' requests too */
 
 /*

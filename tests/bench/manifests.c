@@ -53,7 +53,7 @@ struct section {
  */
 static const struct section sections[] = {
 	{ "match:",
-	  { { { "  units: [~m.service, ~m-helper.service]", "  'units' : ['~m.service',\n"
+	  { { { "  units: [~m.service, ~m-helper.service]", "  'units': ['~m.service',\n"
 							    "    ~m-helper.service]" } },
 	    { { "  cgroups: [/models.slice/~m/worker-*]",
 		"  cgroups:\n  - /models.slice/~m/worker-*" } },

@@ -661,15 +661,40 @@ Test(pins, a_sampler_of_another_version_or_too_small_is_replaced, .timeout = 60)
 	probes_close(probes, true);
 }
 
-Test(pins, a_place_outside_a_bpf_file_system_is_refused_with_the_cure, .timeout = 60)
+static void counts_without_pins_at(const char *path)
 {
-	NEEDS_ROOT("a_place_outside_a_bpf_file_system_is_refused_with_the_cure");
-	struct err e = { 0 };
-	struct probes *p;
+	struct spot spot = spot_make(NULL, "unpinned");
+	struct worker_process w = worker_start(&spot, cpu_last());
 
-	cr_assert_eq(probes_open("/tmp/modelgov-test-no-bpffs", 4, &p, &e), -EINVAL);
-	cr_assert(strstr(e.text, "mount -t bpf"), "%s", e.text);
-	cr_assert_neq(access("/tmp/modelgov-test-no-bpffs", F_OK), 0, "and nothing is left there");
+	probes = probes_given(path, 4);
+	unsigned int slot = model_given("unpinned", 0, &spot);
+	const char *why = probes_unpinned(probes);
+
+	cr_assert(why && strstr(why, "mount -t bpf"), "%s", why ? why : "it says that it is pinned");
+	counted(slot);
+	worker_do(&w, DEED_NAP, 20);
+	cr_assert_geq(counted(slot).waits, 20);
+	worker_stop(&w);
+	spot_remove(&spot);
+	probes_close(probes, false);
+	cr_assert_neq(access(path, F_OK), 0, "and nothing is left there");
+}
+
+Test(pins, without_a_bpf_file_system_it_counts_unpinned_and_says_the_cure, .timeout = 60)
+{
+	NEEDS_ROOT("without_a_bpf_file_system_it_counts_unpinned_and_says_the_cure");
+
+	counts_without_pins_at("/tmp/modelgov-test-no-bpffs");
+	counts_without_pins_at("/proc/modelgov"); /* takes no folders, like sysfs below /sys/fs/bpf */
+}
+
+Test(pins, what_is_pinned_does_not_say_otherwise, .timeout = 60)
+{
+	NEEDS_ROOT("what_is_pinned_does_not_say_otherwise");
+
+	probes = probes_given(pin_path, 4);
+	cr_assert_null(probes_unpinned(probes));
+	probes_close(probes, true);
 }
 
 Test(pins, bpftool_shows_names_and_units, .timeout = 60)

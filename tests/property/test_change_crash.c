@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <ftw.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <systemd/sd-event.h>
 
@@ -21,6 +22,7 @@ struct runner {
 	char digest[65]; /* of what was entered last */
 	uint64_t generation;
 	unsigned int n_entered;
+	volatile unsigned int *steps; /* kept so far; shared with who kills */
 };
 
 static const struct person root = { .name = "root", .is_operator = true, .is_approver = true };
@@ -64,12 +66,20 @@ static void on_enter(struct policy *take_policy, uint64_t generation, void *user
 	policy_free(take_policy);
 }
 
+static void on_step(const json_t *document, const char *step, void *userdata)
+{
+	struct runner *r = userdata;
+
+	if (r->steps)
+		(*r->steps)++;
+}
+
 static int runner_open(struct runner *r, const char *directory)
 {
 	struct err e = { 0 };
-	struct changes_options options = { .facts = { 2, 8ULL << 30 },
-					   .enter = on_enter,
-					   .userdata = r };
+	struct changes_options options = {
+		.facts = { 2, 8ULL << 30 }, .enter = on_enter, .tell = on_step, .userdata = r
+	};
 
 	if (sd_event_new(&r->event) < 0 || journal_open(directory, &r->journal, &e) < 0)
 		return -1;
@@ -86,9 +96,10 @@ static void runner_close(struct runner *r)
 }
 
 /* For ever: the other policy, as soon as the last is in force. */
-static void change_for_ever(const char *directory, char *const texts[2])
+static void change_for_ever(const char *directory, char *const texts[2],
+			    volatile unsigned int *steps)
 {
-	struct runner r = { 0 };
+	struct runner r = { .steps = steps };
 
 	if (runner_open(&r, directory) < 0)
 		_exit(1);
@@ -147,25 +158,40 @@ static void recovers(const char *directory, uint64_t *last_generation, unsigned 
 	runner_close(&r);
 }
 
+/*
+ * A moment that does not depend on how busy this machine is: after so many kept steps (a second at
+ * most), and up to a millisecond into the next.
+ */
+static void kill_wait(const volatile unsigned int *steps, unsigned int after)
+{
+	for (int i = 0; i < 10000 && *steps < after; i++)
+		usleep(100);
+	usleep((useconds_t)(random() % 1000));
+}
+
 Test(change_crash, killed_at_any_moment_the_old_or_the_new_generation_is_in_force, .timeout = 300)
 {
 	char directory[] = "/tmp/modelgov-crash-XXXXXX";
 	char *texts[2] = { policy_text(MODE_OBSERVE), policy_text(MODE_ENFORCE) };
 	uint64_t generation = 0;
+	volatile unsigned int *steps = mmap(NULL, sizeof(*steps), PROT_READ | PROT_WRITE,
+					    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 
 	cr_assert_not_null(mkdtemp(directory));
+	cr_assert_neq(steps, MAP_FAILED);
 	srandom(1);
 	for (unsigned int i = 1; i <= KILLS; i++) {
+		*steps = 0;
 		pid_t pid = fork();
 
 		if (pid == 0)
-			change_for_ever(directory, texts);
-		usleep(2000 + (useconds_t)(random() % 30000));
+			change_for_ever(directory, texts, steps);
+		kill_wait(steps, (unsigned int)(random() % 10));
 		cr_assert_eq(kill(pid, SIGKILL), 0);
 		cr_assert_eq(waitpid(pid, NULL, 0), pid);
 		recovers(directory, &generation, i);
 	}
-	cr_assert_gt(generation, 20, "the changes hardly ever get that far: %u",
+	cr_assert_gt(generation, KILLS / 2, "the changes hardly ever get that far: %u",
 		     (unsigned int)generation);
 	(void)nftw(directory, file_remove, 8, FTW_DEPTH | FTW_PHYS);
 	free(texts[0]);

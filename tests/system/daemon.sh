@@ -33,6 +33,25 @@ for m in json.load(sys.stdin)["models"]:
     if m["name"] == sys.argv[1]:
         print(m["targets"][0]["cpu_weight"] if m["targets"] else "no target")' "$1"; }
 
+# wire MESSAGE...: the bytes of docs/control.md, without our own client and without varlinkctl (systemd 257). All
+# messages go out as one, cut in the middle of the last; prints one line an answer.
+wire() { python3 -c '
+import json, socket, sys, time
+s = socket.socket(socket.AF_UNIX)
+s.settimeout(10)
+s.connect("/run/modelgov/control")
+out = b"".join(m.encode() + b"\0" for m in sys.argv[1:])
+s.sendall(out[:-8]); time.sleep(0.1); s.sendall(out[-8:])
+got = b""
+while got.count(b"\0") < len(sys.argv) - 1:
+    part = s.recv(65536)
+    if not part:
+        break
+    got += part
+for message in got.split(b"\0")[:-1]:
+    m = json.loads(message)
+    print(m.get("error", "ok"), json.dumps(m.get("parameters")))' "$@" 2>&1; }
+
 settled() { # prints yes when the three weights are set and differ by class
 	local o n b
 	o=$(knob system.slice/ocr.service/cpu.weight) n=$(knob system.slice/own.service/cpu.weight)
@@ -88,6 +107,20 @@ has "explain --json has outcomes" '"outcome": ?"applied"' "$(modelgov explain oc
 dump=$(bpftool map dump pinned /sys/fs/bpf/modelgov/models 2>&1)
 has "bpftool shows the models by name" 'ocr' "$dump"
 has "modelgov doctor finds what it needs" 'ok +.*BTF' "$(modelgov doctor)"
+
+# ---- the wire, as a client of another maker speaks it
+answers=$(wire '{"method":"org.varlink.service.GetInfo"}' \
+	'{"method":"org.varlink.service.GetInterfaceDescription","parameters":{"interface":"org.modelgov.Governor"}}' \
+	'{"method":"org.modelgov.Governor.Status","parameters":{}}' \
+	'{"method":"org.modelgov.Governor.Nonsense"}' \
+	'{"method":"org.modelgov.Governor.Explain","parameters":{"limit":"many"}}')
+answer() { sed -n "${1}p" <<<"$answers"; }
+is "calls in one go are answered one by one" 5 "$(wc -l <<<"$answers")"
+has "GetInfo names the interface" '^ok .*"org\.modelgov\.Governor"' "$(answer 1)"
+has "the interface describes itself" '^ok .*interface org\.modelgov\.Governor.*method Status\(\)' "$(answer 2)"
+has "Status answers with the models" '^ok .*"name": "ocr"' "$(answer 3)"
+has "an unknown method has Varlink's own error" '^org\.varlink\.service\.MethodNotFound' "$(answer 4)"
+has "a wrong type has Varlink's own error" '^org\.varlink\.service\.InvalidParameter.*"limit"' "$(answer 5)"
 
 # ---- a typo is refused, the old policy stays
 cp /etc/modelgov/models.d/ocr.yaml /run/ocr.good
@@ -168,6 +201,17 @@ is "systemctl stop leaves every unit as it was before" "$before" "$(values)"
 is "the daemon ended well" success "$(property modelgovd.service Result)"
 is "no program is left in the kernel" "" "$(ls /sys/fs/bpf/modelgov 2>/dev/null)"
 has "modelgov status without a daemon says the cure" 'systemctl start modelgovd' "$(modelgov status 2>&1)"
+
+# ---- a host without a BPF file system: counted all the same, and said
+umount /sys/fs/bpf
+systemctl start modelgovd
+gets "governs without a BPF file system" yes settled
+has "status says that nothing is pinned, and the cure" 'BPF pins.*mount -t bpf bpf /sys/fs/bpf' "$(modelgov status)"
+is "and counts" True "$(modelgov status --json | python3 -c '
+import json, sys
+print(next(p["is_ok"] for p in json.load(sys.stdin)["health"] if p["part"] == "run queue (BPF)"))')"
+systemctl stop modelgovd
+mount -t bpf bpf /sys/fs/bpf
 
 echo "-- what the journal says of it"
 journalctl -u modelgovd -o cat --no-pager | tail -n 60

@@ -546,7 +546,8 @@ Test(change_room, a_record_that_cannot_be_read_changes_nothing_and_is_said, .tim
 	world_close(&w);
 }
 
-/* ---- what the last hour says ------------------------------------------------------------------ */
+/* ---- what the last hour says ------------------------------------------------------------------
+ */
 
 /* So many ticks in the record, in which ocr used 100 MiB. */
 static void ticks_record(struct world *w, unsigned int n)
@@ -606,7 +607,8 @@ Test(change_room, a_limit_under_what_was_used_in_the_last_hour_is_refused, .time
 	propose(&w, &root, text, true);
 	cr_expect_eq(w.entered, 1);
 	cr_expect_str_eq(state(&w, 2), "refused");
-	gate_expect(&w, 2, "fail", "ocr: memory.max falls to 64MiB; it used up to 100MiB in 70 recorded");
+	gate_expect(&w, 2, "fail",
+		    "ocr: memory.max falls to 64MiB; it used up to 100MiB in 70 recorded");
 	world_close(&w);
 }
 

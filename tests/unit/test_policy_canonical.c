@@ -107,7 +107,8 @@ Test(policy_canonical, priorities_below_zero_are_numbers_like_others)
 		char resources[64], in_form[32];
 
 		home_open(&h);
-		snprintf(resources, sizeof(resources), "  class: batch\n  priority: %d\n", priority);
+		snprintf(resources, sizeof(resources), "  class: batch\n  priority: %d\n",
+			 priority);
 		snprintf(in_form, sizeof(in_form), "\"priority\":%d}", priority);
 		home_write_model(&h, "a", resources);
 		_cleanup_free_ char *text = policy_canonical(home_load_right(&h));

@@ -3,6 +3,7 @@
  * What a right manifest means: fields, defaults, units, the digest; and that a wrong one changes
  * nothing.
  */
+#include "law.h"
 #include "policy_home.h"
 
 static const char full[] = "apiVersion: modelgov/v1\n"
@@ -296,8 +297,26 @@ Test(policy_load, unset_floors_share_what_the_set_ones_leave)
 	for (unsigned int i = 0; i < p->n_models; i++)
 		sum += p->models[i].cpu_floor_permyriad;
 	cr_expect_eq(p->models[0].cpu_floor_permyriad, 8000);
-	cr_expect_eq(p->models[1].cpu_floor_permyriad, 50, "20 %% for 40 models");
-	cr_expect_eq(sum, PERMYRIAD);
+	cr_expect_eq(p->models[1].cpu_floor_permyriad, 37, "15 %% for 40 models, rounded down");
+	cr_expect_leq(sum, LAW_GUARANTEE_LIMIT);
+}
+
+/* What is taken here is not cut in decide. */
+Test(policy_load, floors_up_to_what_decide_can_promise_are_taken_and_no_more)
+{
+	_cleanup_home_ struct home h;
+	char text[64];
+
+	home_open(&h);
+	home_write_model(&h, "a", "  class: batch\n  cpu: { floor: 50% }\n");
+	for (int i = 0; i < 2; i++) {
+		snprintf(text, sizeof(text), "  class: batch\n  cpu: { floor: %d.%02d%% }\n",
+			 (LAW_GUARANTEE_LIMIT - 5000 + i) / 100,
+			 (LAW_GUARANTEE_LIMIT - 5000 + i) % 100);
+		home_write_model(&h, "b", text);
+		cr_expect_eq(home_load(&h), i == 0 ? 0 : -EINVAL, "%s", h.said);
+	}
+	cr_expect(strstr(h.said, "all floors add up to 95.01%") != NULL, "%s", h.said);
 }
 
 Test(policy_load, ninety_percent_may_be_reserved_and_no_more)

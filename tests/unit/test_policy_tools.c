@@ -112,7 +112,8 @@ Test(policy_diff, does_not_mind_where_a_value_was_written)
 	home_write(&a, "templates.d/t.yaml",
 		   "apiVersion: modelgov/v1\nkind: Template\nresources: { class: batch }\n");
 	home_write(&a, "models.d/ocr.yaml",
-		   "apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr, template: t, owner: t }\n");
+		   "apiVersion: modelgov/v1\nkind: Model\nmetadata: { name: ocr, template: t, "
+		   "owner: t }\n");
 	home_write_model(&b, "ocr", "  class: batch\n");
 	differs(&a, &b, "");
 }

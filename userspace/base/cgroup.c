@@ -12,7 +12,7 @@
 
 #define BITS_ALL ((1u << N_KNOBS) - 1)
 #define BITS_WEIGHTS ((1u << KNOB_CPU_WEIGHT) | (1u << KNOB_IO_WEIGHT))
-#define MOUNTINFO_LIMIT_BYTES (4 * 1024 * 1024)
+#define MOUNTINFO_LIMIT_BYTES (4UL * 1024 * 1024)
 
 /*
  * One line of mountinfo (proc(5)): "36 35 98:0 / /mount rw,noatime optional... - type source options".

@@ -47,8 +47,8 @@ static int capacity_ask(const struct gate_question *q, struct err *e)
 }
 
 /*
- * Chains of calls hold under the limit in force too, whatever limit the candidate sets itself. That they hold under
- * its own was found out when it was proposed.
+ * Chains of calls hold under the limit in force too, whatever limit the candidate sets itself. That
+ * they hold under its own was found out when it was proposed.
  */
 static int chains_ask(const struct gate_question *q, struct err *e)
 {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Takes one change at a time through all its gates: the built-in ones at once, then, as long as none
- * fails, what the last hour says of it, and each executable in the order of the names. Ends with a step that
- * keeps the answers.
+ * Takes one change at a time through all its gates: the built-in ones at once, then, as long as
+ * none fails, what the last hour says of it, and each executable in the order of the names. Ends
+ * with a step that keeps the answers.
  */
 #include "past.h"
 #include "room.h"

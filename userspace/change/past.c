@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Asks the record for the ticks of the last hour, feeds them to two replays, and words the answer as a
- * gate's. Has its own copies of both policies: what is in force may change while the record reads.
+ * Asks the record for the ticks of the last hour, feeds them to two replays, and words the answer
+ * as a gate's. Has its own copies of both policies: what is in force may change while the record
+ * reads.
  */
 #include "past.h"
 
@@ -51,7 +52,8 @@ static int tick_feed(struct past *p, const json_t *tick, struct err *e)
 	int r;
 
 	arena_reset(&p->arena);
-	r = observation_from_json(json_object_get(tick, "observation"), p->before, &p->arena, &now, e);
+	r = observation_from_json(json_object_get(tick, "observation"), p->before, &p->arena, &now,
+				  e);
 	if (r == 0 && (r = comparison_feed(&p->comparison, now)) < 0)
 		err_set(e, r, "replaying a tick");
 	p->after_seq = (uint64_t)json_integer_value(json_object_get(tick, "seq"));
@@ -111,12 +113,15 @@ static int past_new(struct changes *c, const struct change *change, struct past 
 	uint64_t now_ns = clock_realtime_ns();
 	struct err e = { 0 };
 
-	if (!p)
+	if (!p || !c->canonical) { /* its copy found no memory */
+		free(p);
 		return -ENOMEM;
+	}
 	p->journal = c->options.journal;
 	p->from_ns = now_ns - MIN(now_ns, PAST_NS);
 	arena_init(&p->arena);
-	if (policy_from_canonical(c->canonical, strlen(c->canonical), &unknown, &p->before, &e) == 0 &&
+	if (policy_from_canonical(c->canonical, strlen(c->canonical), &unknown, &p->before, &e) ==
+		    0 &&
 	    policy_from_canonical(change->canonical, strlen(change->canonical), &unknown, &p->after,
 				  &e) == 0 &&
 	    comparison_init(&p->comparison, p->before, p->after, &c->options.facts) == 0) {

@@ -38,7 +38,8 @@ static int client_wait(const struct client *c, short events, struct err *e)
 static int client_connect(struct client *c, unsigned int timeout_ms, struct err *e)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	struct timeval limit = { .tv_sec = timeout_ms / 1000, .tv_usec = timeout_ms % 1000 * 1000 };
+	struct timeval limit = { .tv_sec = timeout_ms / 1000,
+				 .tv_usec = timeout_ms % 1000 * 1000L };
 
 	if (strlen(c->path) >= sizeof(address.sun_path))
 		return err_say(e, -ENAMETOOLONG, "socket path %s is longer than %zu bytes", c->path,

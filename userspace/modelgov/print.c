@@ -5,6 +5,7 @@
 #include "command.h"
 #include "print.h"
 
+#include <assert.h>
 #include <inttypes.h>
 #include <time.h>
 
@@ -13,7 +14,7 @@
 /* A byte that a terminal would act on; UTF-8 passes. */
 static char byte_clean(char byte)
 {
-	return (unsigned char)byte < ' ' || byte == 0x7f ? '?' : byte;
+	return (char)((unsigned char)byte < ' ' || byte == 0x7f ? '?' : byte);
 }
 
 void text_print(const char *text, unsigned int indent, FILE *out)
@@ -153,6 +154,7 @@ void table_print(const struct table *t, unsigned int indent, FILE *out)
 {
 	size_t widths[16] = { 0 };
 
+	assert(t->n_columns > 0);
 	for (size_t column = 0; column < MIN(t->n_columns, ARRAY_SIZE(widths)); column++)
 		widths[column] = column_width(t, column);
 	for (size_t i = 0; i < t->n; i++) {

@@ -42,7 +42,7 @@ struct daemon {
 	sd_event *event;
 	sd_bus *bus; /* NULL without systemd */
 	sd_event_source *tick_timer, *reload_timer;
-	sd_event_source *watches[2]; /* of the policy's directories */
+	sd_event_source *watches[3]; /* of the policy's directories */
 
 	struct policy_slot slot;
 	struct sense *sense;

@@ -75,6 +75,7 @@ static void directories_watch(struct daemon *d)
 		log_warning("%s; changes are seen only after `modelgov reload`, continuing",
 			    e.text);
 	(void)directory_watch(d, "/models.d", &d->watches[1], &e);
+	(void)directory_watch(d, "/templates.d", &d->watches[2], &e);
 }
 
 static void on_proposed(json_t *take_document, const char *problem, void *userdata)

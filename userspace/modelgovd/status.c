@@ -100,6 +100,24 @@ static uint64_t run_permyriad(const struct observation *now, const struct model_
 	return (uint64_t)((unsigned __int128)r->cpu_usage_ns * PERMYRIAD / now->span_ns);
 }
 
+/* The worst of the model's own objectives. The verdict's numbers may be another model's: a donor
+ * pays for one. */
+static json_t *slack_to_json(const struct model *m, const struct model_reading *reading)
+{
+	__int128 worst = INT64_MAX;
+
+	for (unsigned int i = 0; reading && i < m->n_objectives; i++) {
+		const struct reading *r = &reading->objectives[i];
+		uint64_t budget = MAX(m->objectives[i].budget, (uint64_t)1);
+
+		if (r->samples == 0 || r->samples >= MISSING || r->observed >= MISSING)
+			continue;
+		worst = MIN(worst, ((__int128)budget - r->observed) * PERMYRIAD / budget);
+	}
+	return worst < INT64_MAX ? json_integer((json_int_t)MAX(worst, (__int128)INT64_MIN))
+				 : json_null();
+}
+
 static json_t *model_to_json(const struct daemon *d, uint32_t i)
 {
 	const struct policy *p = d->slot.policy;
@@ -107,23 +125,22 @@ static json_t *model_to_json(const struct daemon *d, uint32_t i)
 	const struct model_reading *r = d->now ? &d->now->models[i] : NULL;
 	const struct verdict *v = &d->plan.verdicts[i];
 	bool has_culprit = r && r->culprit != MODEL_NONE && r->culprit < p->n_models;
-	bool has_slack = v->why.observed < MISSING;
 	_cleanup_free_ char *sentence = explain_verdict(p, i, v);
 
-	return json_pack(
-		"{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, s:o, s:o, s:o}",
-		"name", m->name, "class", class_name(m->class), "priority", m->priority, "level",
-		v->level, "policy_level", v->policy_level, "reason", reason_name(v->reason),
-		"sentence", sentence ? sentence : "", "targets", targets_to_json(d->now, i),
-		"processes", number(r ? r->processes : MISSING), "memory_bytes",
-		number(r ? r->memory_bytes : MISSING), "run_permyriad",
-		number(run_permyriad(d->now, r)), "wait_p99_ns",
-		number(r ? r->wait_p99_ns : MISSING), "own_quota_ns",
-		number(r ? r->own_quota_ns : MISSING), "culprit",
-		has_culprit ? p->models[r->culprit].name : NULL, "culprit_permyriad",
-		number(has_culprit ? r->culprit_permyriad : MISSING), "slack_permyriad",
-		has_slack ? json_integer(v->why.slack_permyriad) : json_null(), "objectives",
-		objectives_to_json(m, r));
+	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:s?, "
+			 "s:o, s:o, s:o}",
+			 "name", m->name, "class", class_name(m->class), "priority", m->priority,
+			 "level", v->level, "policy_level", v->policy_level, "reason",
+			 reason_name(v->reason), "sentence", sentence ? sentence : "", "targets",
+			 targets_to_json(d->now, i), "processes",
+			 number(r ? r->processes : MISSING), "memory_bytes",
+			 number(r ? r->memory_bytes : MISSING), "run_permyriad",
+			 number(run_permyriad(d->now, r)), "wait_p99_ns",
+			 number(r ? r->wait_p99_ns : MISSING), "own_quota_ns",
+			 number(r ? r->own_quota_ns : MISSING), "culprit",
+			 has_culprit ? p->models[r->culprit].name : NULL, "culprit_permyriad",
+			 number(has_culprit ? r->culprit_permyriad : MISSING), "slack_permyriad",
+			 slack_to_json(m, r), "objectives", objectives_to_json(m, r));
 }
 
 static json_t *models_to_json(const struct daemon *d)
@@ -142,8 +159,8 @@ static json_t *health_to_json(const struct daemon *d)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "part", all[i].part, "is_ok",
-						      all[i].is_ok, "detail",
+		json_array_append_new(list, json_pack("{s:s, s:b, s:s}", "part", all[i].part,
+						      "is_ok", all[i].is_ok, "detail",
 						      all[i].detail ? all[i].detail : ""));
 	return list;
 }
@@ -155,8 +172,8 @@ static json_t *drops_to_json(const struct daemon *d)
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:I}", "cause", drops[i].cause, "count",
-						      (json_int_t)drops[i].count));
+		json_array_append_new(list, json_pack("{s:s, s:I}", "cause", drops[i].cause,
+						      "count", (json_int_t)drops[i].count));
 	return list;
 }
 
@@ -191,8 +208,8 @@ static json_t *cost_to_json(const struct daemon *d)
 	struct rusage usage;
 
 	getrusage(RUSAGE_SELF, &usage);
-	return json_pack("{s:I, s:o, s:I}", "cpu_ns",
-			 (json_int_t)(timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime)),
+	return json_pack("{s:o, s:o, s:I}", "cpu_ns",
+			 number(timeval_ns(usage.ru_utime) + timeval_ns(usage.ru_stime)),
 			 "rss_bytes", number(resident_bytes()), "tick_ns",
 			 (json_int_t)d->tick_cost_ns);
 }

@@ -13,6 +13,9 @@
 /* design: above it feedback has nothing left to give */
 #define RESERVABLE_PERMILLE 900
 
+/* guarantee.limit of decide's law, where more would be cut in silence; a test holds them together */
+#define FLOORS_LIMIT_PERMYRIAD 9500
+
 /* ---- names --------------------------------------------------------------------------------- */
 
 void model_name_check(const struct tree *t, const char *name)
@@ -159,11 +162,14 @@ static void commands_check(const struct checker *c, uint32_t model)
 
 	for (unsigned int i = 0; i < m->n_checks; i++) {
 		snprintf(path, sizeof(path), "checks[%u].name", i);
-		for (unsigned int j = 0; j < i; j++)
-			if (strcmp(m->checks[i].name, m->checks[j].name) == 0)
-				check_error(c, model, path,
-					    "%s is there already as checks[%u]; write another name",
-					    text_quote(c->scratch, m->checks[i].name), j);
+		for (unsigned int j = 0; j < i; j++) {
+			if (strcmp(m->checks[i].name, m->checks[j].name) != 0)
+				continue;
+			check_error(c, model, path,
+				    "%s is there already as checks[%u]; write another name",
+				    text_quote(c->scratch, m->checks[i].name), j);
+			break;
+		}
 	}
 }
 
@@ -261,7 +267,7 @@ static void floors_check(const struct checker *c, const struct origins *origins)
 	const struct policy *p = c->policy;
 	struct sum sum = { 0 };
 	unsigned int n_unset = 0;
-	char part[32], whole[32];
+	char part[32], whole[32], limit[32];
 
 	for (unsigned int i = 0; i < p->n_models; i++) {
 		if (origins[i].has_floor)
@@ -269,15 +275,18 @@ static void floors_check(const struct checker *c, const struct origins *origins)
 		else
 			n_unset++; /* each must get at least one permyriad */
 	}
-	if (sum.total == 0 || sum.total + n_unset <= PERMYRIAD)
+	if (sum.total == 0 || sum.total + n_unset <= FLOORS_LIMIT_PERMYRIAD)
 		return;
 	check_error(c, sum.at, "resources.cpu.floor",
 		    "all floors add up to %s%s; this is the biggest with %s; "
-		    "lower "
-		    "floors until they fit into 100%%",
+		    "lower floors until they fit into %s of the host, which is all that can be "
+		    "promised at once",
 		    share_format(sum.total, whole, sizeof(whole)),
-		    sum.total > PERMYRIAD ? "" : " and leave nothing to the models without one",
-		    share_format(sum.biggest, part, sizeof(part)));
+		    sum.total > FLOORS_LIMIT_PERMYRIAD
+			    ? ""
+			    : " and leave nothing to the models without one",
+		    share_format(sum.biggest, part, sizeof(part)),
+		    share_format(FLOORS_LIMIT_PERMYRIAD, limit, sizeof(limit)));
 }
 
 /* Of the host's CPUs and memory that all experiments together may have. */
@@ -330,7 +339,7 @@ void floors_share(struct policy *p, const struct origins *origins)
 	}
 	for (unsigned int i = 0; i < p->n_models; i++) {
 		uint64_t *floor = &p->models[i].cpu_floor_permyriad;
-		uint64_t part = n_unset ? (PERMYRIAD - set) / n_unset : 0;
+		uint64_t part = n_unset ? (FLOORS_LIMIT_PERMYRIAD - set) / n_unset : 0;
 
 		if (!origins[i].has_floor)
 			*floor = MIN(*floor, part);

@@ -9,8 +9,8 @@
 #include "keys.h"
 
 /*
- * Numbers, words, bit masks and booleans. MISSING: absent, VALUE_MAX: none; not of TYPE_INTEGER, where
- * they are -2 and -1. A word's field holds its value.
+ * Numbers, words, bit masks and booleans. MISSING: absent, VALUE_MAX: none; not of TYPE_INTEGER,
+ * where they are -2 and -1. A word's field holds its value.
  */
 uint64_t field_number(const struct key *k, const void *from);
 void field_set_number(const struct key *k, uint64_t value, void *into);

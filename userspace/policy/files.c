@@ -101,7 +101,8 @@ static bool name_judge(const char *name, const char *path, const char *only, str
 	if (only)
 		finding_add_file(
 			f, FINDING_WARNING, path,
-			"this file is not read; host settings are in %s, models in models.d/",
+			"this file is not read; host settings are in %s, models in models.d/, "
+			"templates in templates.d/",
 			only);
 	else if (is_yml || strcmp(name + strlen(name) - 5, ".yaml") != 0)
 		finding_add_file(f, FINDING_WARNING, path,

@@ -105,6 +105,11 @@ void probes_close(struct probes *p, bool removes_pins)
 	free(p);
 }
 
+const char *probes_unpinned(const struct probes *p)
+{
+	return p->sampler->unpinned.code ? p->sampler->unpinned.text : NULL;
+}
+
 /* ---- who is who -------------------------------------------------------------------------------- */
 
 /* What the kernel remembers is stale from now on. Pairs with the barrier in slot_resolve(). */
@@ -164,7 +169,7 @@ int probes_model(struct probes *p, const char *name, uint64_t limit_ns, unsigned
 		if (slot == SLOT_OTHER)
 			return err_say(e, -ENOSPC, "the sampler has no slot left for model %s", name);
 		slot_clear(p, slot);
-		strcpy(p->sampler->models[slot].name, name);
+		memcpy(p->sampler->models[slot].name, name, strlen(name) + 1);
 	}
 	p->sampler->models[slot].limit_ns = limit_ns ? MAX(limit_ns, (uint64_t)LONG_WAIT_NS) : 0;
 	p->is_claimed[slot] = true;

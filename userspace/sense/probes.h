@@ -20,7 +20,8 @@ struct probes;
 /*
  * max_models: so many fit at least; each costs 4.2 KiB of kernel memory per CPU. pin_path: NULL for
  * private maps, which vanish with us. What an earlier process left pinned there goes on counting and is
- * taken over, if it is the same build and large enough; anything else of ours there is replaced.
+ * taken over, if it is the same build and large enough; anything else of ours there is replaced. Where
+ * nothing can be pinned it is private: see probes_unpinned().
  * Fails with -EPERM, -EOPNOTSUPP (no BTF), or what the kernel said, and the cure.
  */
 int probes_open(const char *pin_path, unsigned int max_models, struct probes **ret_probes,
@@ -28,6 +29,9 @@ int probes_open(const char *pin_path, unsigned int max_models, struct probes **r
 
 /* Without removes_pins a pinned sampler goes on counting. NULL is fine. */
 void probes_close(struct probes *p, bool removes_pins);
+
+/* Why it is not pinned, with the cure, though a path was given; NULL when all is as it was asked for. */
+const char *probes_unpinned(const struct probes *p);
 
 /*
  * The slot of that name, taken if new (its counters then start at 0). limit_ns: a longer wait is a

@@ -20,7 +20,7 @@
 #define KERNEL_BTF "/sys/kernel/btf/vmlinux"
 #define ASSIGNMENTS_SPARE 1024 /* chosen: cgroups besides 8 a model; an entry costs 72 bytes */
 #define CULPRITS_MAX 16384u    /* chosen: pairs that met; all of 126 models, 1.5 MiB */
-#define LOG_SIZE (256 * 1024)  /* the verifier's words, needed only when it refuses */
+#define LOG_SIZE (256UL * 1024) /* the verifier's words, needed only when it refuses */
 
 static const char *const map_names[N_SAMPLER_MAPS] = {
 #define X(name, is_mapped) [SAMPLER_##name] = #name,
@@ -82,7 +82,7 @@ static int map_memory(struct sampler *s, enum sampler_map i, void **ret_memory, 
 	if (memory == MAP_FAILED)
 		return err_set(e, -errno, "map BPF map %s into memory", map_names[i]);
 	s->sizes[i] = size;
-	*ret_memory = memory;
+	*ret_memory = memory; /* NOLINT(gcc-null-dereference): each map of map_is_mapped has a place */
 	return 0;
 }
 
@@ -317,19 +317,27 @@ static void pins_remove(const struct sampler *s)
 
 static int pin_folder_make(const struct sampler *s, struct err *e)
 {
-	struct statfs fs;
+	struct statfs fs = { 0 };
 	int r = directory_make(s->pin_path, 0700, e);
 
-	if (r < 0)
-		return err_context(e, "pin the BPF sampler");
-	if (statfs(s->pin_path, &fs) < 0)
-		return err_set(e, -errno, "statfs %s", s->pin_path);
+	if (r == 0 && statfs(s->pin_path, &fs) < 0)
+		r = err_set(e, -errno, "statfs %s", s->pin_path);
+	if (r < 0) /* sysfs takes no folders: so it ends where /sys/fs/bpf is not mounted */
+		return err_context(e, "no place for pins (is it in a BPF file system? if not: mount -t bpf bpf "
+				      "/sys/fs/bpf)");
 	if (fs.f_type != BPF_FS_MAGIC) {
 		(void)rmdir(s->pin_path);
 		return err_say(e, -EINVAL, "%s is not in a BPF file system; mount -t bpf bpf /sys/fs/bpf",
 			       s->pin_path);
 	}
 	return 0;
+}
+
+/* Counting matters more than being found by others: without a place for pins it goes on without. */
+static void pins_give_up(struct sampler *s)
+{
+	free(s->pin_path);
+	s->pin_path = NULL;
 }
 
 /* ---- taking over ------------------------------------------------------------------------------- */
@@ -375,7 +383,11 @@ static int sampler_new(struct sampler *s, __u32 slots, __u32 cpus, struct err *e
 	r = runqueue_bpf__attach(s->object);
 	if (r < 0)
 		return err_set(e, r, "attach the BPF sampler");
-	return s->pin_path ? pins_add(s, e) : 0;
+	if (s->pin_path && pins_add(s, &s->unpinned) < 0) {
+		pins_remove(s);
+		pins_give_up(s);
+	}
+	return 0;
 }
 
 int sampler_open(const char *pin_path, unsigned int slots, struct sampler **ret_sampler,
@@ -395,15 +407,15 @@ int sampler_open(const char *pin_path, unsigned int slots, struct sampler **ret_
 	}
 	if (cpus < 0)
 		r = err_set(e, cpus, "count the CPUs");
-	if (r == 0 && s->pin_path)
-		r = pin_folder_make(s, e);
+	if (s->pin_path && pin_folder_make(s, &s->unpinned) < 0)
+		pins_give_up(s);
 	if (r == 0 && !(s->pin_path && sampler_adopt(s, slots, (__u32)cpus))) {
 		if (s->pin_path) {
 			pins_remove(s);
-			r = pin_folder_make(s, e);
+			if (pin_folder_make(s, &s->unpinned) < 0)
+				pins_give_up(s);
 		}
-		if (r == 0)
-			r = sampler_new(s, slots, (__u32)cpus, e);
+		r = sampler_new(s, slots, (__u32)cpus, e);
 	}
 	if (r < 0) {
 		sampler_close(s, s->pin_path != NULL);

@@ -34,6 +34,7 @@ enum sampler_map {
 struct sampler {
 	struct runqueue_bpf *object; /* NULL when it was taken over */
 	char *pin_path;              /* NULL when private */
+	struct err unpinned;         /* why it is private although a path was given; code 0: it is not */
 	int fds[N_SAMPLER_MAPS];
 	size_t sizes[N_SAMPLER_MAPS];
 	/* shared with the kernel */

@@ -77,9 +77,9 @@ int search_follow(struct search *s, const struct policy *policy, struct err *e)
 		const struct model *model = &policy->models[m];
 
 		for (unsigned int i = 0; i < model->n_units; i++, n++) {
-			units[n] = (struct followed_unit){ .name = strdup(model->units[i]),
-							   .model = m };
-			if (!units[n].name) {
+			units[n].model = m;
+			units[n].name = strdup(model->units[i]);
+			if (!units[n].name) { /* NOLINT(gcc-malloc-leak): it is in units */
 				followed_units_free(units, n);
 				return err_set(e, -ENOMEM, "follow %u units", n_units);
 			}
@@ -144,7 +144,7 @@ static int unit_path_set(struct followed_unit *unit, const char *path)
 	free(unit->path);
 	unit->path = copy;
 	unit->was_watched = false;
-	return 0;
+	return 0; /* NOLINT(gcc-malloc-leak): the unit holds the copy */
 }
 
 /* Takes over what systemd said since the last look, and asks again if asked to. */
@@ -332,19 +332,20 @@ static void dispute_note(struct search *s, const struct candidate *winner,
 
 static void candidates_settle(struct search *s)
 {
+	struct candidate *found = s->found;
 	unsigned int n = 0;
 
 	if (s->n_found > 0)
-		qsort(s->found, s->n_found, sizeof(*s->found), candidate_compare);
+		qsort(found, s->n_found, sizeof(*found), candidate_compare);
 	for (unsigned int i = 0; i < s->n_found; i++) {
-		struct candidate *last = n ? &s->found[n - 1] : NULL;
+		struct candidate *last = n ? &found[n - 1] : NULL;
 
-		if (!last || last->id != s->found[i].id) {
-			s->found[n++] = s->found[i];
+		if (!last || last->id != found[i].id) {
+			found[n++] = found[i];
 			continue;
 		}
-		if (last->model != s->found[i].model && s->found[i - 1].model != s->found[i].model)
-			dispute_note(s, last, &s->found[i]);
+		if (last->model != found[i].model && found[i - 1].model != found[i].model)
+			dispute_note(s, last, &found[i]);
 	}
 	s->n_found = n;
 }

@@ -77,6 +77,18 @@ static void sampler_examine(struct sense *s)
 		health_list_add(&s->health, true, part, "counting");
 }
 
+static void pins_examine(struct sense *s)
+{
+	const char *why = s->probes ? probes_unpinned(s->probes) : NULL;
+
+	if (why)
+		health_list_add(
+			&s->health, false, "BPF pins",
+			"counting, but bpftool cannot see it and a restart of the daemon begins "
+			"anew: %s",
+			why);
+}
+
 static void psi_examine(struct sense *s)
 {
 	if (s->has_psi)
@@ -150,6 +162,7 @@ static void sense_examine(struct sense *s)
 	health_list_reset(&s->health);
 	root_examine(s);
 	sampler_examine(s);
+	pins_examine(s);
 	psi_examine(s);
 	controllers_examine(s);
 	writers_examine(&s->writers, &s->health);

@@ -88,7 +88,7 @@ static int place_classify(struct targets *t, struct place *p, const struct candi
 		p->unit = copy;
 	}
 	p->driver = cgroup_classify(p->path, p->unit, t->has_systemd, &p->knobs);
-	return 0;
+	return 0; /* NOLINT(gcc-malloc-leak): the place holds the copy */
 }
 
 /* ---- opening --------------------------------------------------------------------------------- */
