@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Tells people what the law cannot mend: a model that stays below its floor. Who starves is decide's
- * to say; here it is said once, in log and journal, and once more when it is over.
+ * Tells people what the law cannot mend: a model that stays below its floor. Who starves is
+ * decide's to say; here it is said once, in log and journal, and once more when it is over.
  */
 #include "daemon.h"
 
@@ -19,9 +19,10 @@ static void starved_print(const struct daemon *d, char *buf, size_t size)
 
 	*buf = '\0';
 	for (uint32_t i = 0; i < d->plan.n_models; i++) {
-		int n = is_starved(d, i) ? snprintf(buf + used, size - used, "%s%s",
-						    used ? ", " : "", d->slot.policy->models[i].name)
-					 : 0;
+		int n = is_starved(d, i)
+				? snprintf(buf + used, size - used, "%s%s", used ? ", " : "",
+					   d->slot.policy->models[i].name)
+				: 0;
 
 		if (n < 0 || (size_t)n >= size - used) {
 			memcpy(buf + size - 4, "...", 4);
@@ -46,8 +47,10 @@ void alert_report(struct daemon *d)
 	starved_print(d, names, sizeof(names));
 	if (d->n_starved > before)
 		log_event(LOG_ALERT, ID_STARVED, NULL,
-			  "%s: less CPU than the floor for thirty ticks although it was wanted; all weights "
-			  "are back at the policy's; cure: look for what runs beside the governed models "
+			  "%s: less CPU than the floor for thirty ticks although it was wanted; "
+			  "all weights "
+			  "are back at the policy's; cure: look for what runs beside the governed "
+			  "models "
 			  "(systemd-cgtop), and for slices above them",
 			  names);
 	else if (d->n_starved == 0)
