@@ -19,6 +19,8 @@ static struct model world_models[] UNUSED = {
 	{ .name = "batch", .class = CLASS_BATCH },
 	{ .name = "ocr",
 	  .class = CLASS_CRITICAL,
+	  .priority = 5,
+	  .cpu_reserved_millicpu = 500,
 	  .n_objectives = 2,
 	  .objectives = { { .indicator = INDICATOR_RUNQUEUE_WAIT,
 			    .quantile_permyriad = 9900,
@@ -31,6 +33,12 @@ static struct model world_models[] UNUSED = {
 static const struct policy world_policy UNUSED = { .n_models = 2,
 						   .models = world_models,
 						   .digest = "d1" };
+
+static const struct evidence nothing UNUSED = { .model = MODEL_NONE,
+						.observed = MISSING,
+						.budget = MISSING,
+						.culprit = MODEL_NONE,
+						.culprit_permyriad = MISSING };
 
 struct world {
 	char directory[64];
@@ -52,12 +60,6 @@ static void world_start(struct world *w)
 
 static UNUSED void world_open(struct world *w)
 {
-	const struct evidence nothing = { .model = MODEL_NONE,
-					  .observed = MISSING,
-					  .budget = MISSING,
-					  .culprit = MODEL_NONE,
-					  .culprit_permyriad = MISSING };
-
 	*w = (struct world){ .directory = "/tmp/modelgov-record-XXXXXX" };
 	cr_assert_not_null(mkdtemp(w->directory));
 	world_start(w);

@@ -69,6 +69,14 @@ static void begins(struct world *w, const struct policy *old)
 	w->probation->margin_permyriad = 500;
 }
 
+/* A world with that before it, in which a change of nothing is on probation. */
+static void begins_after(struct world *w, unsigned int ticks, uint64_t observed)
+{
+	world_init(w);
+	before(w, ticks, observed);
+	begins(w, &w->policy);
+}
+
 /* Until it is decided, or the ticks are over. */
 static enum probation_verdict since(struct world *w, unsigned int ticks, uint64_t observed,
 				    uint64_t samples)
@@ -120,9 +128,7 @@ Test(probation, what_was_broken_before_is_not_the_changes_fault)
 {
 	struct world w;
 
-	world_init(&w);
-	before(&w, 300, 1500);
-	begins(&w, &w.policy);
+	begins_after(&w, 300, 1500);
 	cr_expect_eq(since(&w, 60, 1500, 100), PROBATION_KEPT);
 	world_fini(&w);
 }
@@ -131,9 +137,7 @@ Test(probation, a_critical_model_far_over_its_budget_is_not_waited_for)
 {
 	struct world w;
 
-	world_init(&w);
-	before(&w, 100, 900);
-	begins(&w, &w.policy);
+	begins_after(&w, 100, 900);
 	cr_expect_eq(since(&w, 4, 2002, 100), PROBATION_GOES_ON);
 	cr_expect_eq(since(&w, 1, 900, 100), PROBATION_GOES_ON, "not in a row");
 	cr_expect_eq(since(&w, 4, 2002, 100), PROBATION_GOES_ON);
@@ -146,9 +150,7 @@ Test(probation, a_critical_model_that_was_far_broken_before_does_not_end_it_earl
 {
 	struct world w;
 
-	world_init(&w);
-	before(&w, 100, 5000);
-	begins(&w, &w.policy);
+	begins_after(&w, 100, 5000);
 	cr_expect_eq(since(&w, 60, 5000, 100), PROBATION_KEPT);
 	world_fini(&w);
 }
@@ -157,9 +159,7 @@ Test(probation, without_demand_it_is_kept_and_said_to_be_not_judged)
 {
 	struct world w;
 
-	world_init(&w);
-	before(&w, 100, 900);
-	begins(&w, &w.policy);
+	begins_after(&w, 100, 900);
 	cr_expect_eq(since(&w, 60, 99999, 19), PROBATION_UNJUDGED);
 	cr_expect(strstr(w.why, "no model had 10 ticks with demand"), "%s", w.why);
 	world_fini(&w);
@@ -169,9 +169,7 @@ Test(probation, a_missing_reading_counts_neither_as_good_nor_as_bad)
 {
 	struct world w;
 
-	world_init(&w);
-	before(&w, 100, 900);
-	begins(&w, &w.policy);
+	begins_after(&w, 100, 900);
 	cr_expect_eq(since(&w, 60, MISSING, 100), PROBATION_UNJUDGED);
 	cr_expect_eq(w.probation->trials[1].since.ticks, 0);
 	world_fini(&w);
@@ -181,8 +179,7 @@ Test(probation, a_model_without_a_before_is_not_judged)
 {
 	struct world w;
 
-	world_init(&w);
-	begins(&w, &w.policy);
+	begins_after(&w, 0, 0);
 	cr_expect_eq(since(&w, 60, 9999, 100), PROBATION_UNJUDGED);
 	world_fini(&w);
 }

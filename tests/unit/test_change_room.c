@@ -124,15 +124,23 @@ static void on_reply(json_t *take_document, const char *problem, void *userdata)
 	snprintf(w->problem, sizeof(w->problem), "%s", problem ? problem : "");
 }
 
-static const char *state(const struct world *w, uint64_t id)
+/* What the record has of a change; the caller's. */
+static json_t *change_read(const struct world *w, uint64_t id)
 {
-	static char text[32];
 	json_t *form = NULL;
 	struct err e = { 0 };
 
 	cr_assert_eq(journal_ask_now(w->journal, QUESTION_CHANGE,
 				     json_pack("{s:I}", "id", (json_int_t)id), &form, &e),
 		     0, "%s", e.text);
+	return form;
+}
+
+static const char *state(const struct world *w, uint64_t id)
+{
+	static char text[32];
+	json_t *form = change_read(w, id);
+
 	snprintf(text, sizeof(text), "%s",
 		 json_string_value(json_object_get(json_object_get(form, "document"), "state")));
 	json_decref(form);
@@ -215,12 +223,20 @@ static void refused(const struct world *w, const char *words)
 	cr_expect(strstr(w->problem, words), "no '%s' in: %s", words, w->problem);
 }
 
-/* The first generation, under these host settings. */
+/* Proposes these host settings and that priority of ocr. */
+static void offer(struct world *w, const struct person *who, const char *host, int priority,
+		  bool applies)
+{
+	_cleanup_free_ char *text = policy_text(w, host, priority);
+
+	propose(w, who, text, applies);
+}
+
+/* A world with its first generation, under these host settings. */
 static void begin(struct world *w, const char *host)
 {
-	_cleanup_free_ char *text = policy_text(w, host, 0);
-
-	propose(w, &root, text, false);
+	world_open(w);
+	offer(w, &root, host, 0, false);
 	cr_assert_eq(w->entered, 1, "%s", w->problem);
 }
 
@@ -240,14 +256,11 @@ static void gate_write(struct world *w, const char *name, mode_t mode)
 Test(change_room, the_first_policy_goes_through_the_gates_and_in_whatever_apply_says, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
 	world_open(&w);
-	text = policy_text(
-		&w,
-		HOST("changes: { apply: manual, approvals: 2 }\naccess: { approvers: [ben] }\n"),
-		0);
-	propose(&w, &root, text, false);
+	offer(&w, &root,
+	      HOST("changes: { apply: manual, approvals: 2 }\naccess: { approvers: [ben] }\n"), 0,
+	      false);
 	cr_expect_eq(w.entered, 1);
 	cr_expect_str_eq(w.steps, "proposed gated generation ");
 	cr_expect_str_eq(state(&w, 1), "kept");
@@ -259,7 +272,6 @@ Test(change_room, what_is_in_force_is_entered_again_after_a_restart, .timeout = 
 	struct world w;
 	char digest[65];
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	memcpy(digest, w.digest, sizeof(digest));
 	daemon_stop(&w);
@@ -275,16 +287,13 @@ Test(change_room, what_is_in_force_is_entered_again_after_a_restart, .timeout = 
 Test(change_room, four_eyes_the_author_cannot_and_another_can, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, FOUR_EYES);
-	text = policy_text(&w, FOUR_EYES, 5);
-	propose(&w, &nil, text, false);
+	offer(&w, &nil, FOUR_EYES, 5, false);
 	refused(&w, "nil is not an operator");
-	propose(&w, &ada, text, false);
+	offer(&w, &ada, FOUR_EYES, 5, false);
 	cr_expect_str_eq(state(&w, 2), "waiting");
-	propose(&w, &ada, text, false);
+	offer(&w, &ada, FOUR_EYES, 5, false);
 	refused(&w, "change 2, which is waiting, proposes the same policy");
 	say(&w, change_apply, &ada, 2);
 	refused(&w, "change 2 waits for 1 more approval");
@@ -305,18 +314,14 @@ Test(change_room, four_eyes_the_author_cannot_and_another_can, .timeout = 60)
 Test(change_room, refusals_are_in_the_history_of_the_change, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL, *entries = NULL;
-	json_t *form = NULL;
+	_cleanup_free_ char *entries = NULL;
+	json_t *form;
 	struct err e = { 0 };
 
-	world_open(&w);
 	begin(&w, FOUR_EYES);
-	text = policy_text(&w, FOUR_EYES, 5);
-	propose(&w, &ada, text, false);
+	offer(&w, &ada, FOUR_EYES, 5, false);
 	say(&w, change_approve, &ada, 2);
-	cr_assert_eq(journal_ask_now(w.journal, QUESTION_CHANGE, json_pack("{s:i}", "id", 2), &form,
-				     &e),
-		     0, "%s", e.text);
+	form = change_read(&w, 2);
 	entries = json_dumps(json_object_get(form, "entries"), 0);
 	cr_expect(strstr(entries, "cannot approve it"), "%s", entries);
 	cr_expect(strstr(entries, "\"asked\": \"approve\""), "%s", entries);
@@ -331,13 +336,10 @@ Test(change_room, refusals_are_in_the_history_of_the_change, .timeout = 60)
 Test(change_room, a_gate_that_nobody_can_confine_is_inconclusive_and_waits, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	gate_write(&w, "10-tests", 0755);
-	text = policy_text(&w, PLAIN, 5);
-	propose(&w, &ada, text, true);
+	offer(&w, &ada, PLAIN, 5, true);
 	cr_expect_str_eq(state(&w, 2), "waiting");
 	cr_expect_eq(w.entered, 1);
 	say(&w, change_approve, &root, 2);
@@ -348,13 +350,10 @@ Test(change_room, a_gate_that_nobody_can_confine_is_inconclusive_and_waits, .tim
 Test(change_room, a_gate_that_others_can_write_refuses_every_change, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	gate_write(&w, "10-tests", 0777);
-	text = policy_text(&w, PLAIN, 5);
-	propose(&w, &root, text, true);
+	offer(&w, &root, PLAIN, 5, true);
 	cr_expect_str_eq(state(&w, 2), "refused");
 	json_t *form = changes_to_json(w.changes);
 
@@ -366,12 +365,9 @@ Test(change_room, a_gate_that_others_can_write_refuses_every_change, .timeout = 
 Test(change_room, rules_that_nobody_could_approve_under_are_refused, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
-	text = policy_text(&w, HOST("changes: { approvals: 1 }\n"), 0);
-	propose(&w, &root, text, true);
+	offer(&w, &root, HOST("changes: { approvals: 1 }\n"), 0, true);
 	cr_expect_str_eq(state(&w, 2), "refused");
 	world_close(&w);
 }
@@ -379,14 +375,10 @@ Test(change_room, rules_that_nobody_could_approve_under_are_refused, .timeout = 
 Test(change_room, when_one_comes_into_force_the_others_are_superseded, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *one = NULL, *two = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
-	one = policy_text(&w, PLAIN, 1);
-	two = policy_text(&w, PLAIN, 2);
-	propose(&w, &root, one, false);
-	propose(&w, &root, two, true);
+	offer(&w, &root, PLAIN, 1, false);
+	offer(&w, &root, PLAIN, 2, true);
 	cr_expect_eq(w.policy->models[0].priority, 2);
 	cr_expect_str_eq(state(&w, 2), "superseded");
 	world_close(&w);
@@ -395,15 +387,13 @@ Test(change_room, when_one_comes_into_force_the_others_are_superseded, .timeout 
 Test(change_room, rollback_returns_to_the_same_bytes_as_a_generation_of_its_own, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL, *was = NULL, *is = NULL;
+	_cleanup_free_ char *was = NULL, *is = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	was = policy_canonical(w.policy);
 	say(&w, change_rollback, &root, 0);
 	refused(&w, "there is no generation before 1");
-	text = policy_text(&w, PLAIN, 5);
-	propose(&w, &root, text, true);
+	offer(&w, &root, PLAIN, 5, true);
 	cr_assert_eq(w.entered, 2);
 	say(&w, change_rollback, &root, 9);
 	refused(&w, "there is no generation 9");
@@ -421,12 +411,9 @@ Test(change_room, rollback_returns_to_the_same_bytes_as_a_generation_of_its_own,
 Test(change_room, withdrawing_on_probation_goes_back_at_once, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, WATCHED);
-	text = policy_text(&w, WATCHED, 5);
-	propose(&w, &root, text, true);
+	offer(&w, &root, WATCHED, 5, true);
 	cr_assert_eq(w.entered, 2);
 	cr_expect_str_eq(state(&w, 2), "probation");
 	say(&w, change_withdraw, &root, 2);
@@ -453,14 +440,12 @@ static void ticks(struct world *w, unsigned int n, uint64_t observed)
 Test(change_room, a_probation_that_fails_brings_the_generation_before_back, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL, *was = NULL, *is = NULL;
+	_cleanup_free_ char *was = NULL, *is = NULL;
 
-	world_open(&w);
 	begin(&w, WATCHED);
 	was = policy_canonical(w.policy);
 	ticks(&w, 20, 1000);
-	text = policy_text(&w, WATCHED, 5);
-	propose(&w, &root, text, true);
+	offer(&w, &root, WATCHED, 5, true);
 	cr_assert_eq(w.entered, 2);
 	ticks(&w, 5, 50 * NSEC_PER_MSEC);
 	cr_expect_eq(w.entered, 3);
@@ -473,13 +458,10 @@ Test(change_room, a_probation_that_fails_brings_the_generation_before_back, .tim
 Test(change_room, a_probation_goes_on_after_a_restart, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, WATCHED);
 	ticks(&w, 20, 1000);
-	text = policy_text(&w, WATCHED, 5);
-	propose(&w, &root, text, true);
+	offer(&w, &root, WATCHED, 5, true);
 	cr_assert_eq(w.entered, 2);
 	daemon_stop(&w);
 	daemon_start(&w);
@@ -492,14 +474,10 @@ Test(change_room, a_probation_goes_on_after_a_restart, .timeout = 60)
 Test(change_room, on_probation_another_change_waits, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *one = NULL, *two = NULL;
 
-	world_open(&w);
 	begin(&w, WATCHED);
-	one = policy_text(&w, WATCHED, 1);
-	propose(&w, &root, one, true);
-	two = policy_text(&w, WATCHED, 2);
-	propose(&w, &root, two, true);
+	offer(&w, &root, WATCHED, 1, true);
+	offer(&w, &root, WATCHED, 2, true);
 	cr_expect_eq(w.entered, 2);
 	cr_expect_str_eq(state(&w, 3), "ready");
 	say(&w, change_apply, &root, 3);
@@ -515,7 +493,6 @@ Test(change_room, an_open_change_goes_through_its_gates_again_after_a_restart, .
 		.author = &root, .reason = "r", .ticket = "", .source = "proposal", .applies = true
 	};
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	p.canonical = text = policy_text(&w, PLAIN, 5);
 	change_propose(w.changes, &p, on_reply, &w);
@@ -530,18 +507,15 @@ Test(change_room, an_open_change_goes_through_its_gates_again_after_a_restart, .
 Test(change_room, a_record_that_cannot_be_read_changes_nothing_and_is_said, .timeout = 60)
 {
 	struct world w;
-	_cleanup_free_ char *text = NULL;
 	char path[128];
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	daemon_stop(&w);
 	snprintf(path, sizeof(path), "%s/journal.db", w.directory);
 	cr_assert_eq(truncate(path, 100), 0);
 	daemon_start(&w);
 	cr_expect_eq(w.entered, 0);
-	text = policy_text(&w, PLAIN, 5);
-	propose(&w, &root, text, true);
+	offer(&w, &root, PLAIN, 5, true);
 	refused(&w, "the record cannot be read, so nothing can be changed");
 	world_close(&w);
 }
@@ -574,14 +548,10 @@ static void ticks_record(struct world *w, unsigned int n)
 
 static void gate_expect(const struct world *w, uint64_t id, const char *verdict, const char *words)
 {
-	json_t *form = NULL, *gate;
+	json_t *form = change_read(w, id), *gate;
 	bool is_found = false;
-	struct err e = { 0 };
 	size_t i;
 
-	cr_assert_eq(journal_ask_now(w->journal, QUESTION_CHANGE,
-				     json_pack("{s:I}", "id", (json_int_t)id), &form, &e),
-		     0, "%s", e.text);
 	json_array_foreach(json_object_get(json_object_get(form, "document"), "gates"), i, gate) {
 		const char *note = json_string_value(json_object_get(gate, "note"));
 
@@ -600,7 +570,6 @@ Test(change_room, a_limit_under_what_was_used_in_the_last_hour_is_refused, .time
 	struct world w;
 	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	ticks_record(&w, 70);
 	text = resources_text(&w, PLAIN, "memory: { max: 64MiB }");
@@ -617,7 +586,6 @@ Test(change_room, with_few_recorded_ticks_a_new_limit_waits_and_with_more_it_pas
 	struct world w;
 	_cleanup_free_ char *text = NULL;
 
-	world_open(&w);
 	begin(&w, PLAIN);
 	ticks_record(&w, 59);
 	text = resources_text(&w, PLAIN, "memory: { max: 128MiB }");

@@ -5,23 +5,14 @@
  * own.
  */
 #include "cgroup.h"
-#include "control.h"
 #include "record.h"
+#include "stand_in.h"
 
-#include <criterion/criterion.h>
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <pthread.h>
-#include <sys/epoll.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
-#include <systemd/sd-event.h>
-
-enum { OK, FAILED, USAGE, POLICY, UNREACHABLE, DENIED };
 
 static char folder[] = "/tmp/modelgov-cli-XXXXXX";
-static char binary[PATH_MAX];
+static struct stand_in stand_in;
+static struct terminal terminal = { .folder = folder };
 static char *out, *problem; /* of the last run */
 static struct err e;
 
@@ -35,29 +26,13 @@ static char *in_folder(const char *name)
 	return path;
 }
 
-static void outputs_read(void)
-{
-	free(out);
-	free(problem);
-	out = problem = NULL;
-	cr_assert_eq(file_read_all(AT_FDCWD, in_folder("out"), 1 << 22, &out, NULL, &e), 0);
-	cr_assert_eq(file_read_all(AT_FDCWD, in_folder("err"), 1 << 22, &problem, NULL, &e), 0);
-}
-
-/* Exit status of `modelgov ARGUMENTS`; the shell splits them. FOLDER in them is the test's own. */
+/* Exit status of `modelgov ARGUMENTS`. */
 static int modelgov(const char *arguments)
 {
-	char command[4 * PATH_MAX];
-	int status;
-
-	snprintf(command, sizeof(command),
-		 "cd %s && env -u MODELGOV_ETC MODELGOV_SOCKET=%s/socket TZ=UTC %s %s >out 2>err "
-		 "</dev/null",
-		 folder, folder, binary, arguments);
-	status = system(command);
-	outputs_read();
-	cr_assert(WIFEXITED(status), "modelgov %s: killed by a signal", arguments);
-	return WEXITSTATUS(status);
+	terminal_run(&terminal, arguments);
+	out = terminal.out;
+	problem = terminal.problem;
+	return terminal.status;
 }
 
 static void file_write(const char *name, const char *text)
@@ -72,11 +47,6 @@ static void file_write(const char *name, const char *text)
 
 static void begin(void)
 {
-	char self[PATH_MAX] = "";
-
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	snprintf(binary, sizeof(binary), "%.*s/modelgov", PATH_MAX - 16, dirname(dirname(self)));
-	cr_assert_eq(access(binary, X_OK), 0, "no %s: build the programs first", binary);
 	cr_assert_not_null(mkdtemp(folder));
 	cr_assert_eq(mkdir(in_folder("etc"), 0755), 0);
 	cr_assert_eq(mkdir(in_folder("etc/models.d"), 0755), 0);
@@ -87,8 +57,7 @@ static void end(void)
 {
 	char command[64];
 
-	free(out);
-	free(problem);
+	terminal_fini(&terminal);
 	snprintf(command, sizeof(command), "rm -rf '%s'", folder);
 	(void)!system(command);
 }
@@ -223,46 +192,6 @@ static const struct method strict[] = {
 	{ 0 },
 };
 
-static pthread_t thread;
-static int end_pipe[2];
-static sd_event *event;
-static struct control *control;
-
-static void *loop_main(void *unused)
-{
-	sd_event_loop(event);
-	return NULL;
-}
-
-static int on_end(sd_event_source *source, int fd, uint32_t events, void *userdata)
-{
-	return sd_event_exit(event, 0);
-}
-
-static void daemon_start(const struct method *methods)
-{
-	char path[PATH_MAX];
-	struct control_options options = { .path = path,
-					   .methods = methods,
-					   .viewer_gid = (gid_t)-1 };
-
-	snprintf(path, sizeof(path), "%s", in_folder("socket"));
-	cr_assert_geq(sd_event_new(&event), 0);
-	cr_assert_eq(control_open(event, &options, &control, &e), 0, "%s", e.text);
-	cr_assert_eq(pipe2(end_pipe, O_CLOEXEC), 0);
-	cr_assert_geq(sd_event_add_io(event, NULL, end_pipe[0], EPOLLIN, on_end, NULL), 0);
-	cr_assert_eq(pthread_create(&thread, NULL, loop_main, NULL), 0);
-}
-
-static void daemon_stop(void)
-{
-	close(end_pipe[1]);
-	pthread_join(thread, NULL);
-	close(end_pipe[0]);
-	control_close(control);
-	sd_event_unref(event);
-}
-
 /* ---- the command line ------------------------------------------------------------------------ */
 
 /* Calls judge with each word of a kind ("command", "option", "exit") of the program's own table. */
@@ -388,9 +317,10 @@ Test(cli, options_may_stand_before_or_after_the_command)
 
 Test(cli, output_that_cannot_be_written_is_a_failure)
 {
-	char command[2 * PATH_MAX + 64];
+	char program[PATH_MAX], command[2 * PATH_MAX + 64];
 
-	snprintf(command, sizeof(command), "%s help >/dev/full 2>%s", binary, in_folder("err"));
+	snprintf(command, sizeof(command), "%s help >/dev/full 2>%s", program_locate(program),
+		 in_folder("err"));
 	cr_assert_eq(WEXITSTATUS(system(command)), FAILED);
 }
 
@@ -523,9 +453,9 @@ Test(cli, status_shows_all_that_the_daemon_tells)
 		"not running",
 	};
 
-	daemon_start(friendly);
+	stand_in_start(&stand_in, folder, friendly, NULL);
 	assert_runs("status", OK);
-	daemon_stop();
+	stand_in_stop(&stand_in);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
 		assert_has(out, parts[i]);
 	assert_lacks(out, "never");
@@ -535,9 +465,9 @@ Test(cli, status_shows_all_that_the_daemon_tells)
 
 Test(cli, no_control_character_of_a_name_reaches_the_terminal)
 {
-	daemon_start(friendly);
+	stand_in_start(&stand_in, folder, friendly, NULL);
 	assert_runs("status", OK);
-	daemon_stop();
+	stand_in_stop(&stand_in);
 	assert_has(out, "evil?[2J");
 	assert_lacks(out, "\033");
 }
@@ -546,9 +476,9 @@ Test(cli, json_is_what_the_daemon_said)
 {
 	json_t *expected = json_loads(status_json, 0, NULL), *actual;
 
-	daemon_start(friendly);
+	stand_in_start(&stand_in, folder, friendly, NULL);
 	assert_runs("status --json", OK);
-	daemon_stop();
+	stand_in_stop(&stand_in);
 	actual = json_loads(out, JSON_REJECT_DUPLICATES, NULL);
 	cr_assert_not_null(actual);
 	cr_assert(json_equal(expected, actual));
@@ -562,9 +492,9 @@ Test(cli, an_answer_with_members_missing_is_shown_with_gaps)
 		{ "Status", ROLE_VIEWER, "() -> ()", "", on_reload_good }, { 0 }
 	};
 
-	daemon_start(sparse);
+	stand_in_start(&stand_in, folder, sparse, NULL);
 	assert_runs("status", OK);
-	daemon_stop();
+	stand_in_stop(&stand_in);
 	assert_has(out, "modelgovd");
 	assert_has(out, "memory - of - used");
 }
@@ -573,7 +503,7 @@ Test(cli, explain_tells_the_verdict_and_the_actions_newest_first)
 {
 	char *first, *second;
 
-	daemon_start(friendly);
+	stand_in_start(&stand_in, folder, friendly, NULL);
 	assert_runs("explain ocr", OK);
 	assert_has(out, "ocr gets more weight.");
 	first = strstr(out,
@@ -584,12 +514,12 @@ Test(cli, explain_tells_the_verdict_and_the_actions_newest_first)
 	assert_has(problem, "no model 'nosuch'");
 	assert_runs("explain -n 1", OK);
 	assert_has(out, "No action is recorded");
-	daemon_stop();
+	stand_in_stop(&stand_in);
 }
 
 Test(cli, restore_and_reload_go_through_the_daemon)
 {
-	daemon_start(friendly);
+	stand_in_start(&stand_in, folder, friendly, NULL);
 	assert_runs("restore", OK);
 	assert_has(out, "ocr.service  cpu.weight  100  applied");
 	assert_runs("restore --json", OK);
@@ -597,23 +527,23 @@ Test(cli, restore_and_reload_go_through_the_daemon)
 	assert_runs("reload", POLICY);
 	assert_has(out, "ocr.yaml:3:5: error: x");
 	assert_has(out, "refused");
-	daemon_stop();
-	daemon_start(content);
+	stand_in_stop(&stand_in);
+	stand_in_start(&stand_in, folder, content, NULL);
 	assert_runs("reload", OK);
 	assert_has(out, "policy loaded");
-	daemon_stop();
+	stand_in_stop(&stand_in);
 }
 
 Test(cli, a_refusal_for_want_of_rights_is_status_5)
 {
 	static const char *const commands[] = { "status", "explain", "restore", "reload" };
 
-	daemon_start(strict);
+	stand_in_start(&stand_in, folder, strict, NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
 		assert_runs(commands[i], DENIED);
 		assert_has(problem, "it is for root");
 	}
-	daemon_stop();
+	stand_in_stop(&stand_in);
 }
 
 /* ---- manifests ------------------------------------------------------------------------------- */
@@ -704,14 +634,14 @@ Test(cli, diff_compares_directories_canonical_files_and_generations)
 	assert_runs("diff etc", USAGE);
 	assert_runs("diff --etc", UNREACHABLE);
 
-	daemon_start(keeper);
+	stand_in_start(&stand_in, folder, keeper, NULL);
 	assert_runs("diff --etc etc", OK);
 	assert_has(out, "resources.class: batch -> critical");
 	assert_runs("diff 7 etc", OK);
 	assert_has(out, "resources.class: batch -> critical");
 	assert_runs("diff 8 etc", FAILED);
 	assert_has(problem, "no generation 8 is kept");
-	daemon_stop();
+	stand_in_stop(&stand_in);
 	json_decref(in_force);
 
 	file_write("old.json", "{}");

@@ -4,16 +4,7 @@
  * asked, what is printed, how it ends. Runs the binary that was built beside this runner.
  */
 #include "policy_home.h"
-
-#include "control.h"
-
-#include <libgen.h>
-#include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
-#include <systemd/sd-event.h>
-
-enum { OK, FAILED, USAGE, POLICY, UNREACHABLE, DENIED, REFUSED, WAITING };
+#include "stand_in.h"
 
 TestSuite(cli_change, .timeout = 60);
 
@@ -126,32 +117,13 @@ static const struct method methods[] = {
 
 struct world {
 	struct home home;
-	pthread_t thread;
-	int end[2];
-	sd_event *event;
-	struct control *control;
+	struct stand_in daemon;
+	struct terminal terminal;
 };
-
-static void *loop_main(void *event)
-{
-	sd_event_loop(event);
-	return NULL;
-}
-
-static int on_end(sd_event_source *source, int fd, uint32_t events, void *event)
-{
-	return sd_event_exit(event, 0);
-}
 
 /* A policy with one model in "etc", a broken one in "broken", and the daemon on "socket". */
 static void world_open(struct world *w, const struct part *played)
 {
-	char path[PATH_MAX];
-	struct control_options options = { .path = path,
-					   .methods = methods,
-					   .viewer_gid = (gid_t)-1 };
-	struct err e = { 0 };
-
 	part = *played;
 	home_open(&w->home);
 	home_write(&w->home, "etc/models.d/ocr.yaml",
@@ -159,57 +131,19 @@ static void world_open(struct world *w, const struct part *played)
 		   "}\nresources: { "
 		   "class: standard }\n");
 	home_write(&w->home, "broken/models.d/ocr.yaml", "apiVersion: modelgov/v1\nkind: Modell\n");
-	home_path(&w->home, "socket", path);
-	cr_assert_geq(sd_event_new(&w->event), 0);
-	cr_assert_eq(control_open(w->event, &options, &w->control, &e), 0, "%s", e.text);
-	cr_assert_eq(pipe2(w->end, O_CLOEXEC), 0);
-	cr_assert_geq(sd_event_add_io(w->event, NULL, w->end[0], EPOLLIN, on_end, w->event), 0);
-	cr_assert_eq(pthread_create(&w->thread, NULL, loop_main, w->event), 0);
+	w->terminal = (struct terminal){ .folder = w->home.path, .etc = "etc" };
+	stand_in_start(&w->daemon, w->home.path, methods, NULL);
 }
 
 static void world_close(struct world *w)
 {
-	close(w->end[1]);
-	pthread_join(w->thread, NULL);
-	close(w->end[0]);
-	control_close(w->control);
-	sd_event_unref(w->event);
+	stand_in_stop(&w->daemon);
+	terminal_fini(&w->terminal);
 	home_close(&w->home);
 }
 
-static char *printed(const struct world *w, const char *arguments, int *ret_status)
-{
-	static char self[PATH_MAX], command[3 * PATH_MAX], out[65536];
-	char path[PATH_MAX];
-	_cleanup_free_ char *text = NULL;
-	struct err e = { 0 };
-	int status;
-
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	snprintf(command, sizeof(command),
-		 "cd %s && TZ=UTC MODELGOV_SOCKET=%s/socket MODELGOV_ETC=%s/etc %.*s/modelgov %s "
-		 ">out 2>&1 "
-		 "</dev/null",
-		 w->home.path, w->home.path, w->home.path, 2000, dirname(dirname(self)), arguments);
-	status = system(command);
-	cr_assert(WIFEXITED(status), "modelgov %s: killed by a signal", arguments);
-	*ret_status = WEXITSTATUS(status);
-	cr_assert_eq(file_read_all(AT_FDCWD, home_path(&w->home, "out", path), sizeof(out) - 1,
-				   &text, NULL, &e),
-		     0, "%s", e.text);
-	snprintf(out, sizeof(out), "%s", text);
-	return out;
-}
-
 #define runs(w, arguments, expected, words)                                                        \
-	do {                                                                                       \
-		int _status;                                                                       \
-		const char *_out = printed(w, arguments, &_status);                                \
-		cr_expect_eq(_status, expected, "modelgov %s: exit %d\n%s", arguments, _status,    \
-			     _out);                                                                \
-		cr_expect(strstr(_out, words), "modelgov %s: no '%s' in:\n%s", arguments, words,   \
-			  _out);                                                                   \
-	} while (0)
+	terminal_says(&(w)->terminal, arguments, expected, words)
 
 /* ---- tests
  * ------------------------------------------------------------------------------------------ */
@@ -287,12 +221,13 @@ Test(cli_change, apply_of_what_is_in_force_has_nothing_to_do)
 {
 	struct world w;
 	struct part played = { .states = { "kept" } };
-	int status;
 
 	world_open(&w, &played);
 	/* the digest as check prints it, for the daemon to have in force */
 	static char digest[65];
-	const char *out = strstr(printed(&w, "check --json", &status), "\"digest\": \"");
+
+	runs(&w, "check --json", OK, "\"digest\": \"");
+	const char *out = strstr(w.terminal.out, "\"digest\": \"");
 
 	cr_assert_not_null(out);
 	snprintf(digest, sizeof(digest), "%.64s", out + strlen("\"digest\": \""));

@@ -3,69 +3,28 @@
  * What modelgov tells from the record's file: history, audit, and a generation's way into a file
  * and back. Runs the binary that was built beside this runner.
  */
-#include "control.h"
 #include "record_world.h"
+#include "stand_in.h"
 
-#include <fcntl.h>
-#include <libgen.h>
-#include <limits.h>
-#include <pthread.h>
 #include <sqlite3.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
-#include <systemd/sd-event.h>
-
-enum { OK, FAILED, USAGE, POLICY, UNREACHABLE, DENIED };
 
 TestSuite(cli_record, .timeout = 60);
 
 /* ---- running it -------------------------------------------------------------------------------
  */
 
-struct run {
-	int status;
-	char out[65536], problem[4096];
-};
-
-static void file_take(const struct world *w, const char *name, char *buf, size_t size)
-{
-	char path[128];
-	_cleanup_free_ char *text = NULL;
-	struct err e = { 0 };
-
-	snprintf(path, sizeof(path), "%s/%s", w->directory, name);
-	cr_assert_eq(file_read_all(AT_FDCWD, path, size - 1, &text, NULL, &e), 0, "%s", e.text);
-	snprintf(buf, size, "%s", text);
-}
-
 /* In the world's folder, which is the state directory too; nobody listens on "socket" unless said.
  */
-static struct run modelgov(const struct world *w, const char *arguments)
+static struct terminal terminal_at(const struct world *w)
 {
-	static char self[PATH_MAX], command[2 * PATH_MAX];
-	static struct run r;
-
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	snprintf(command, sizeof(command),
-		 "cd %s && { TZ=UTC MODELGOV_SOCKET=%s/socket %.*s/modelgov --state-dir %s %s; } "
-		 ">out 2>err </dev/null",
-		 w->directory, w->directory, 2000, dirname(dirname(self)), w->directory, arguments);
-	int status = system(command);
-
-	cr_assert(WIFEXITED(status), "modelgov %s: killed by a signal", arguments);
-	r.status = WEXITSTATUS(status);
-	file_take(w, "out", r.out, sizeof(r.out));
-	file_take(w, "err", r.problem, sizeof(r.problem));
-	return r;
+	return (struct terminal){ .folder = w->directory, .options = "--state-dir ." };
 }
 
-#define assert_runs(w, arguments, expected, text)                                                  \
+#define assert_runs(w, arguments, expected, words)                                                 \
 	do {                                                                                       \
-		struct run _r = modelgov(w, arguments);                                            \
-		cr_assert_eq(_r.status, expected, "modelgov %s: exit %d\n%s%s", arguments,         \
-			     _r.status, _r.out, _r.problem);                                       \
-		cr_assert_not_null(strstr(*_r.out ? _r.out : _r.problem, text),                    \
-				   "no '%s' in:\n%s%s", text, _r.out, _r.problem);                 \
+		struct terminal _t = terminal_at(w);                                               \
+		terminal_says(&_t, arguments, expected, words);                                    \
+		terminal_fini(&_t);                                                                \
 	} while (0)
 
 /* Two generations and a change on its way, written as the daemon writes them. */
@@ -188,24 +147,25 @@ static unsigned int lines_of(const char *out, const char *type)
 Test(cli_record, audit_export_prints_the_entries_of_a_time_and_the_generations_they_name)
 {
 	struct world w;
-	struct run r;
+	struct terminal t;
 
 	record_make(&w);
-	r = modelgov(&w, "audit export");
-	cr_assert_eq(r.status, OK, "%s", r.problem);
-	cr_assert_eq(lines_of(r.out, "entry"), 6);
-	cr_assert_eq(lines_of(r.out, "generation"), 2);
-	for (char *line, *rest = r.out; (line = strsep(&rest, "\n")) && *line;) {
+	t = terminal_at(&w);
+	cr_assert_eq(terminal_run(&t, "audit export"), OK, "%s", t.problem);
+	cr_assert_eq(lines_of(t.out, "entry"), 6);
+	cr_assert_eq(lines_of(t.out, "generation"), 2);
+	for (char *line, *rest = t.out; (line = strsep(&rest, "\n")) && *line;) {
 		json_t *one = json_loads(line, 0, NULL);
 
 		cr_assert_not_null(one, "not JSON: %s", line);
 		json_decref(one);
 	}
-	r = modelgov(&w, "audit export --to 2023-11-15");
-	cr_assert_eq(lines_of(r.out, "entry"), 1, "only the tick is that old:\n%s", r.out);
-	cr_assert_eq(lines_of(r.out, "generation"), 0);
-	r = modelgov(&w, "audit export --from 1h");
-	cr_assert_eq(lines_of(r.out, "entry"), 5);
+	terminal_run(&t, "audit export --to 2023-11-15");
+	cr_assert_eq(lines_of(t.out, "entry"), 1, "only the tick is that old:\n%s", t.out);
+	cr_assert_eq(lines_of(t.out, "generation"), 0);
+	terminal_run(&t, "audit export --from 1h");
+	cr_assert_eq(lines_of(t.out, "entry"), 5);
+	terminal_fini(&t);
 	assert_runs(&w, "audit export --from yesterday", USAGE, "--from yesterday is neither");
 	assert_runs(&w, "audit export --from 1h --to 2h", USAGE, "is after --to 2h");
 	world_close(&w);
@@ -256,62 +216,19 @@ static const struct method methods[] = {
 	{ 0 },
 };
 
-struct daemon_thread {
-	pthread_t thread;
-	int end[2];
-	sd_event *event;
-	struct control *control;
-};
-
-static void *loop_main(void *event)
-{
-	sd_event_loop(event);
-	return NULL;
-}
-
-static int on_end(sd_event_source *source, int fd, uint32_t events, void *event)
-{
-	return sd_event_exit(event, 0);
-}
-
-static void daemon_start(const struct world *w, struct daemon_thread *d)
-{
-	char path[128];
-	struct control_options options = { .path = path,
-					   .methods = methods,
-					   .viewer_gid = (gid_t)-1 };
-	struct err e = { 0 };
-
-	snprintf(path, sizeof(path), "%s/socket", w->directory);
-	cr_assert_geq(sd_event_new(&d->event), 0);
-	cr_assert_eq(control_open(d->event, &options, &d->control, &e), 0, "%s", e.text);
-	cr_assert_eq(pipe2(d->end, O_CLOEXEC), 0);
-	cr_assert_geq(sd_event_add_io(d->event, NULL, d->end[0], EPOLLIN, on_end, d->event), 0);
-	cr_assert_eq(pthread_create(&d->thread, NULL, loop_main, d->event), 0);
-}
-
-static void daemon_stop(struct daemon_thread *d)
-{
-	close(d->end[1]);
-	pthread_join(d->thread, NULL);
-	close(d->end[0]);
-	control_close(d->control);
-	sd_event_unref(d->event);
-}
-
 Test(cli_record, an_exported_generation_is_proposed_with_its_own_bytes)
 {
 	struct world w;
-	struct daemon_thread d;
+	struct stand_in d;
 
 	record_make(&w);
 	assert_runs(&w, "export 1 | tee file", OK, "modelgov-generation/v1");
 	assert_runs(&w, "import file", USAGE, "import wants a reason");
 	assert_runs(&w, "import file -m back", UNREACHABLE, "systemctl start modelgovd");
-	daemon_start(&w, &d);
+	stand_in_start(&d, w.directory, methods, NULL);
 	assert_runs(&w, "history 9 --json", OK, "\"number\": 9");
 	assert_runs(&w, "import file -m back --change CHG-8", OK, "proposed as change 4: waiting");
-	daemon_stop(&d);
+	stand_in_stop(&d);
 	cr_assert_str_eq(proposed,
 			 "{\"canonical\":\"{\\\"a\\\":1}\",\"reason\":\"back\",\"source\":"
 			 "\"import\",\"ticket\":\"CHG-8\"}");

@@ -5,17 +5,9 @@
  */
 #include "policy_home.h"
 
-#include "control.h"
 #include "knob.h"
 #include "record.h"
-
-#include <libgen.h>
-#include <pthread.h>
-#include <sys/epoll.h>
-#include <sys/wait.h>
-#include <systemd/sd-event.h>
-
-enum { OK, FAILED, USAGE, POLICY, UNREACHABLE, DENIED, REFUSED, WAITING, INCONCLUSIVE };
+#include "stand_in.h"
 
 TestSuite(cli_verify, .timeout = 120);
 
@@ -23,10 +15,8 @@ TestSuite(cli_verify, .timeout = 120);
 
 struct world {
 	struct home home;
-	pthread_t thread;
-	int end[2];
-	sd_event *event;
-	struct control *control;
+	struct stand_in daemon;
+	struct terminal terminal;
 
 	struct policy *policy; /* in force */
 	uint64_t generation;
@@ -224,46 +214,21 @@ static void check_write(struct world *w, const char *script)
 	cr_assert_eq(chmod(home_path(&w->home, "check", path), 0755), 0);
 }
 
-static void *loop_main(void *event)
-{
-	sd_event_loop(event);
-	return NULL;
-}
-
-static int on_end(sd_event_source *source, int fd, uint32_t events, void *event)
-{
-	return sd_event_exit(event, 0);
-}
-
 static void world_open(struct world *w, const char *limits)
 {
-	char path[PATH_MAX];
-	struct control_options options = { .path = path,
-					   .methods = methods,
-					   .userdata = w,
-					   .viewer_gid = (gid_t)-1 };
-	struct err e = { 0 };
-
 	*w = (struct world){ .results = json_array(), .changes = json_array(), .wait_ns = 4500000 };
 	home_open(&w->home);
 	policy_write(&w->home, "live", "critical", limits);
 	policy_enter(w, "live");
 	check_write(w, "exit 0");
-	home_path(&w->home, "socket", path);
-	cr_assert_geq(sd_event_new(&w->event), 0);
-	cr_assert_eq(control_open(w->event, &options, &w->control, &e), 0, "%s", e.text);
-	cr_assert_eq(pipe2(w->end, O_CLOEXEC), 0);
-	cr_assert_geq(sd_event_add_io(w->event, NULL, w->end[0], EPOLLIN, on_end, w->event), 0);
-	cr_assert_eq(pthread_create(&w->thread, NULL, loop_main, w->event), 0);
+	w->terminal = (struct terminal){ .folder = w->home.path, .etc = "live" };
+	stand_in_start(&w->daemon, w->home.path, methods, w);
 }
 
 static void world_close(struct world *w)
 {
-	close(w->end[1]);
-	pthread_join(w->thread, NULL);
-	close(w->end[0]);
-	control_close(w->control);
-	sd_event_unref(w->event);
+	stand_in_stop(&w->daemon);
+	terminal_fini(&w->terminal);
 	policy_free(w->policy);
 	json_decref(w->results);
 	json_decref(w->changes);
@@ -271,47 +236,18 @@ static void world_close(struct world *w)
 	home_close(&w->home);
 }
 
-static char *printed(const struct world *w, const char *arguments, int *ret_status)
-{
-	static char self[PATH_MAX], command[3 * PATH_MAX], out[65536];
-	char path[PATH_MAX];
-	_cleanup_free_ char *text = NULL;
-	struct err e = { 0 };
-	int status;
-
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	snprintf(command, sizeof(command),
-		 "cd %s && TZ=UTC MODELGOV_SOCKET=%s/socket MODELGOV_ETC=%s/live %.*s/modelgov %s "
-		 ">out 2>&1 </dev/null",
-		 w->home.path, w->home.path, w->home.path, 2000, dirname(dirname(self)), arguments);
-	status = system(command);
-	cr_assert(WIFEXITED(status), "modelgov %s: killed by a signal", arguments);
-	*ret_status = WEXITSTATUS(status);
-	cr_assert_eq(file_read_all(AT_FDCWD, home_path(&w->home, "out", path), sizeof(out) - 1,
-				   &text, NULL, &e),
-		     0, "%s", e.text);
-	snprintf(out, sizeof(out), "%s", text);
-	return out;
-}
-
 #define runs(w, arguments, expected, words)                                                        \
-	do {                                                                                       \
-		int _status;                                                                       \
-		const char *_out = printed(w, arguments, &_status);                                \
-		cr_expect_eq(_status, expected, "modelgov %s: exit %d\n%s", arguments, _status,    \
-			     _out);                                                                \
-		cr_expect(strstr(_out, words), "modelgov %s: no '%s' in:\n%s", arguments, words,   \
-			  _out);                                                                   \
-	} while (0)
+	terminal_says(&(w)->terminal, arguments, expected, words)
 
 static json_t *parsed(struct world *w, const char *arguments, int expected)
 {
-	int status;
-	const char *out = printed(w, arguments, &status);
+	int status = terminal_run(&w->terminal, arguments);
+	const char *out = w->terminal.out, *problem = w->terminal.problem;
 	json_t *json = json_loads(out, 0, NULL);
 
-	cr_assert_eq(status, expected, "exit %d\n%s", status, out);
+	cr_assert_eq(status, expected, "exit %d\n%s%s", status, out, problem);
 	cr_assert_not_null(json, "%s", out);
+	cr_assert_str_eq(problem, "");
 	return json;
 }
 
@@ -431,7 +367,8 @@ Test(cli_verify, what_is_much_slower_under_the_next_generation_is_worse)
 	runs(&w, "verify ocr --samples 7", FAILED, "worse");
 	runs(&w, "verify ocr --samples 7", FAILED, "against generation 1");
 	check_write(&w, SAMPLES(700));
-	out = printed(&w, "verify ocr --samples 7", &status);
+	status = terminal_run(&w.terminal, "verify ocr --samples 7");
+	out = w.terminal.out;
 	cr_expect(strstr(out, "better (-30% to"), "%s", out);
 	cr_expect_neq(status, FAILED, "throughput is this machine's, but not half: %s", out);
 	world_close(&w);
@@ -529,7 +466,8 @@ Test(cli_verify, who_may_not_record_is_told_and_still_gets_the_result)
 
 	world_open(&w, "");
 	w.is_stranger = true;
-	runs(&w, "verify ocr", OK, "smoke is not recorded:");
+	runs(&w, "verify ocr", OK, "smoke: 3 runs, 3 samples");
+	cr_expect(strstr(w.terminal.problem, "smoke is not recorded:"), "%s", w.terminal.problem);
 	cr_expect_eq(json_array_size(w.results), 0);
 	world_close(&w);
 }

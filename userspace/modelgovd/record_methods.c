@@ -53,40 +53,19 @@ static void record_ask(struct request *request, enum question question, const js
 	journal_ask(d->journal, question, copy, on_answer, q);
 }
 
-void on_history(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_HISTORY, parameters, "generations", userdata);
-}
-
-void on_generation(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_GENERATION, parameters, "generation", userdata);
-}
-
-void on_changes(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_CHANGES, parameters, "changes", userdata);
-}
-
-void on_change_asked(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_CHANGE, parameters, NULL, userdata);
-}
-
-void on_entries(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_ENTRIES, parameters, "entries", userdata);
-}
-
-void on_ticks(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_TICKS, parameters, "ticks", userdata);
-}
-
-void on_checks(struct request *request, json_t *parameters, void *userdata)
-{
-	record_ask(request, QUESTION_CHECKS, parameters, "checks", userdata);
-}
+/* The methods that only ask: the question, and the key of its answer. */
+#define ASKS(on_method, question, key)                                                             \
+	void on_method(struct request *request, json_t *parameters, void *userdata)                \
+	{                                                                                          \
+		record_ask(request, question, parameters, key, userdata);                          \
+	}
+ASKS(on_history, QUESTION_HISTORY, "generations")
+ASKS(on_generation, QUESTION_GENERATION, "generation")
+ASKS(on_changes, QUESTION_CHANGES, "changes")
+ASKS(on_change_asked, QUESTION_CHANGE, NULL)
+ASKS(on_entries, QUESTION_ENTRIES, "entries")
+ASKS(on_ticks, QUESTION_TICKS, "ticks")
+ASKS(on_checks, QUESTION_CHECKS, "checks")
 
 void on_audit_verify(struct request *request, json_t *parameters, void *userdata)
 {
