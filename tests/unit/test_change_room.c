@@ -19,6 +19,7 @@ struct world {
 	sd_event *event;
 	struct journal *journal;
 	struct changes *changes;
+	struct host_facts facts;
 	uint64_t entered;      /* generation */
 	char digest[65];       /* of what was entered last */
 	struct policy *policy; /* in force */
@@ -59,7 +60,7 @@ static void daemon_start(struct world *w)
 	struct err e = { 0 };
 	struct changes_options options = { .event = w->event,
 					   .gates_dirs = { NULL, NULL },
-					   .facts = { 2, 8ULL << 30 },
+					   .facts = w->facts,
 					   .enter = on_enter,
 					   .tell = on_step,
 					   .userdata = w };
@@ -84,7 +85,8 @@ static void daemon_stop(struct world *w)
 
 static void world_open(struct world *w)
 {
-	*w = (struct world){ .directory = "/tmp/modelgov-change-XXXXXX" };
+	*w = (struct world){ .directory = "/tmp/modelgov-change-XXXXXX",
+			     .facts = { 2, 8ULL << 30 } };
 	home_open(&w->home);
 	cr_assert_not_null(mkdtemp(w->directory));
 	cr_assert_geq(sd_event_new(&w->event), 0);
@@ -486,6 +488,28 @@ Test(change_room, a_probation_goes_on_after_a_restart, .timeout = 60)
 	cr_expect_eq(w.entered, 2);
 	ticks(&w, 5, 50 * NSEC_PER_MSEC);
 	cr_expect_eq(w.entered, 3, "what was before is in the record");
+	world_close(&w);
+}
+
+Test(change_room, what_is_worse_is_kept_when_what_was_before_fits_this_host_no_more, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *large = NULL, *small = NULL;
+
+	world_open(&w);
+	large = resources_text(&w, WATCHED, "memory: { min: 4GiB }");
+	propose(&w, &root, large, false);
+	ticks(&w, 20, 1000);
+	small = resources_text(&w, WATCHED, "priority: 5");
+	propose(&w, &root, small, true);
+	cr_assert_eq(w.entered, 2, "%s", w.problem);
+	daemon_stop(&w);
+	w.facts.memory_bytes = 1ULL << 30;
+	daemon_start(&w);
+	ticks(&w, 5, 50 * NSEC_PER_MSEC);
+	cr_expect_eq(w.entered, 2, "nothing else came into force");
+	cr_expect_str_eq(state(&w, 2), "kept");
+	cr_expect_str_eq(w.steps, "kept ", "and was judged once");
 	world_close(&w);
 }
 
