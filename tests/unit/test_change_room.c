@@ -365,6 +365,25 @@ Test(change_room, a_gate_that_others_can_write_refuses_every_change, .timeout = 
 	world_close(&w);
 }
 
+Test(change_room, more_gates_than_are_run_refuse_every_change_and_none_is_left_out, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+	char name[16];
+
+	world_open(&w);
+	begin(&w, PLAIN);
+	for (unsigned int i = 0; i < 28; i++) {
+		snprintf(name, sizeof(name), "%02u-gate", i);
+		gate_write(&w, name, 0755);
+	}
+	text = policy_text(&w, PLAIN, 5);
+	propose(&w, &root, text, true);
+	cr_expect_eq(w.entered, 1);
+	cr_expect_str_eq(state(&w, 2), "refused");
+	world_close(&w);
+}
+
 Test(change_room, rules_that_nobody_could_approve_under_are_refused, .timeout = 60)
 {
 	struct world w;
