@@ -126,8 +126,8 @@ typedef void change_reply(json_t *take_document, const char *problem, void *user
 struct proposal {
 	const struct person *author;
 	const char *canonical; /* of the candidate */
-	const char *reason;    /* not empty, but for source "etc" */
-	const char *ticket;    /* change request, "" for none */
+	const char *reason;    /* one line of at most 4096 bytes; not empty, but for source "etc" */
+	const char *ticket;    /* change request, one line of at most 256 bytes, "" for none */
 	const char *source;    /* "etc", "proposal", "import" */
 	bool applies;          /* apply as soon as the rules allow */
 };
@@ -139,8 +139,8 @@ void change_propose(struct changes *c, const struct proposal *p, change_reply *r
 /* What somebody says to a change, or to a generation. */
 struct saying {
 	const struct person *who;
-	uint64_t number; /* of the change; of the generation for change_rollback() */
-	const char *why;
+	uint64_t number;    /* of the change; of the generation for change_rollback() */
+	const char *why;    /* as a proposal's reason */
 	const char *ticket; /* "" for none; of change_rollback() and change_apply() */
 };
 

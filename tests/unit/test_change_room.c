@@ -384,6 +384,39 @@ Test(change_room, more_gates_than_are_run_refuse_every_change_and_none_is_left_o
 	world_close(&w);
 }
 
+Test(change_room, a_reason_is_one_line_of_text_and_not_without_end, .timeout = 60)
+{
+	static char page[5001];
+	struct saying s = { .who = &nil, .number = 2, .why = page, .ticket = "" };
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+
+	world_open(&w);
+	begin(&w, FOUR_EYES);
+	text = policy_text(&w, FOUR_EYES, 5);
+	propose(&w, &ada, text, true);
+	memset(page, 'a', sizeof(page) - 1);
+	change_approve(w.changes, &s, on_reply, &w);
+	refused(&w, "the reason has 5000 bytes; it can have 4096");
+	s.why = "fine\n  root approved. It is kept. (entry 7)";
+	change_approve(w.changes, &s, on_reply, &w);
+	refused(&w, "the reason has a control character at byte 5");
+	s.why = "fine \xc2\x9b"
+		"2J";
+	change_approve(w.changes, &s, on_reply, &w);
+	refused(&w, "the reason has a control character at byte 6");
+	s.why = "gr\xc3\xbc\xc3\x9f"
+		"e";
+	s.ticket = "CHG-1\x1b[2J";
+	change_apply(w.changes, &s, on_reply, &w);
+	refused(&w, "the change request has a control character at byte 6");
+	s.ticket = "";
+	change_approve(w.changes, &s, on_reply, &w);
+	settle(&w);
+	refused(&w, "nil is neither an approver");
+	world_close(&w);
+}
+
 Test(change_room, rules_that_nobody_could_approve_under_are_refused, .timeout = 60)
 {
 	struct world w;

@@ -13,9 +13,7 @@
 static struct person *person_with_groups(struct daemon *d, uint32_t first, unsigned int n)
 {
 	gid_t groups[MAX_GROUPS];
-	const struct peer peer = {
-		.uid = first, .gid = first, .groups = groups, .n_groups = n
-	};
+	const struct peer peer = { .uid = first, .gid = first, .groups = groups, .n_groups = n };
 
 	for (unsigned int i = 0; i < n; i++)
 		groups[i] = first + 1 + i;
