@@ -157,9 +157,6 @@ void change_rollback(struct changes *c, const struct saying *s, change_reply *re
 /* Once a tick, after decide: the probation's judge watches. */
 void changes_tick(struct changes *c, const struct policy *p, const struct observation *now);
 
-/* The document of an open change, without canonical; NULL when there is none of that id. */
-json_t *changes_find(const struct changes *c, uint64_t id);
-
 /*
  * For status: {"generation", "digest", "problem", "probation": null | {"change", "ends_ns",
  * "sentence"}, "open":

@@ -320,12 +320,13 @@ static void on_record_back(json_t *take_answer, const char *problem, void *userd
 		changes_free_when_quiet(c);
 		return;
 	}
-	if (!problem && record_read(c, &e) == 0) {
-		free(c->problem);
-		c->problem = NULL;
-		changes_proceed(c);
+	if (problem || record_read(c, &e) < 0) {
+		c->retry_ns = clock_monotonic_ns() + 10 * NSEC_PER_SEC;
+		return;
 	}
-	c->retry_ns = clock_monotonic_ns() + 10 * NSEC_PER_SEC;
+	free(c->problem);
+	c->problem = NULL;
+	changes_proceed(c);
 }
 
 /* A record that could not be read at start. */
@@ -530,13 +531,6 @@ int changes_open(const struct changes_options *options, struct changes **ret_cha
 uint64_t changes_generation(const struct changes *c)
 {
 	return c->generation;
-}
-
-json_t *changes_find(const struct changes *c, uint64_t id)
-{
-	const struct change *change = open_find(c, id);
-
-	return change ? change_to_answer(change) : NULL;
 }
 
 static void waits_for(const struct changes *c, const struct change *change, char *buf, size_t size)
