@@ -113,6 +113,9 @@ void changes_close(struct changes *c);
 /* The generation in force: 0 before the first. */
 uint64_t changes_generation(const struct changes *c);
 
+/* The record was read: before that nothing can be proposed. */
+bool changes_are_known(const struct changes *c);
+
 /*
  * Whether the policy of that digest, found in /etc, is to be proposed: it is neither in force nor
  * the last that was. When it is in force, changes from /etc that are still open are superseded.

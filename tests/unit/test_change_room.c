@@ -619,6 +619,13 @@ Test(change_room, a_record_that_cannot_be_read_changes_nothing_and_is_said, .tim
 	text = policy_text(&w, PLAIN, 5);
 	propose(&w, &root, text, true);
 	refused(&w, "the record cannot be read, so nothing can be changed");
+	cr_expect(!changes_are_known(w.changes));
+	cr_expect(!changes_consider(w.changes, "f00d"), "whether that is news is not known");
+
+	cr_assert_eq(unlink(path), 0);
+	ticks(&w, 1, 0);
+	cr_expect(changes_are_known(w.changes), "it is tried again with the ticks");
+	cr_expect(changes_consider(w.changes, "f00d"), "and what waited in /etc is news now");
 	world_close(&w);
 }
 

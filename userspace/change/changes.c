@@ -528,6 +528,11 @@ int changes_open(const struct changes_options *options, struct changes **ret_cha
 /* ---- looking
  * --------------------------------------------------------------------------------------------- */
 
+bool changes_are_known(const struct changes *c)
+{
+	return !c->problem;
+}
+
 uint64_t changes_generation(const struct changes *c)
 {
 	return c->generation;
