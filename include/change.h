@@ -113,6 +113,9 @@ void changes_close(struct changes *c);
 /* The generation in force: 0 before the first. */
 uint64_t changes_generation(const struct changes *c);
 
+/* The record was read: before that nothing can be proposed. */
+bool changes_are_known(const struct changes *c);
+
 /*
  * Whether the policy of that digest, found in /etc, is to be proposed: it is neither in force nor
  * the last that was. When it is in force, changes from /etc that are still open are superseded.
@@ -126,8 +129,8 @@ typedef void change_reply(json_t *take_document, const char *problem, void *user
 struct proposal {
 	const struct person *author;
 	const char *canonical; /* of the candidate */
-	const char *reason;    /* not empty, but for source "etc" */
-	const char *ticket;    /* change request, "" for none */
+	const char *reason;    /* one line of at most 4096 bytes; not empty, but for source "etc" */
+	const char *ticket;    /* change request, one line of at most 256 bytes, "" for none */
 	const char *source;    /* "etc", "proposal", "import" */
 	bool applies;          /* apply as soon as the rules allow */
 };
@@ -139,8 +142,8 @@ void change_propose(struct changes *c, const struct proposal *p, change_reply *r
 /* What somebody says to a change, or to a generation. */
 struct saying {
 	const struct person *who;
-	uint64_t number; /* of the change; of the generation for change_rollback() */
-	const char *why;
+	uint64_t number;    /* of the change; of the generation for change_rollback() */
+	const char *why;    /* as a proposal's reason */
 	const char *ticket; /* "" for none; of change_rollback() and change_apply() */
 };
 
@@ -156,9 +159,6 @@ void change_rollback(struct changes *c, const struct saying *s, change_reply *re
 
 /* Once a tick, after decide: the probation's judge watches. */
 void changes_tick(struct changes *c, const struct policy *p, const struct observation *now);
-
-/* The document of an open change, without canonical; NULL when there is none of that id. */
-json_t *changes_find(const struct changes *c, uint64_t id);
 
 /*
  * For status: {"generation", "digest", "problem", "probation": null | {"change", "ends_ns",

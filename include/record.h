@@ -140,6 +140,12 @@ char *explain_drift(const struct policy *p, const struct drift *d);
 
 /* ---- forms ----------------------------------------------------------------------------------- */
 
+/*
+ * Text that others chose, such as the path of a cgroup or an error that names it: where it is not
+ * UTF-8, each byte beyond ASCII becomes a question mark, and nothing is left out because of it.
+ */
+json_t *foreign_to_json(const char *text);
+
 /* Canonical JSON of the corridor's nouns; new references. */
 json_t *observation_to_json(const struct policy *p, const struct observation *now);
 json_t *plan_to_json(const struct policy *p, const struct observation *now,

@@ -19,6 +19,7 @@ struct world {
 	sd_event *event;
 	struct journal *journal;
 	struct changes *changes;
+	struct host_facts facts;
 	uint64_t entered;      /* generation */
 	char digest[65];       /* of what was entered last */
 	struct policy *policy; /* in force */
@@ -59,7 +60,7 @@ static void daemon_start(struct world *w)
 	struct err e = { 0 };
 	struct changes_options options = { .event = w->event,
 					   .gates_dirs = { NULL, NULL },
-					   .facts = { 2, 8ULL << 30 },
+					   .facts = w->facts,
 					   .enter = on_enter,
 					   .tell = on_step,
 					   .userdata = w };
@@ -84,7 +85,8 @@ static void daemon_stop(struct world *w)
 
 static void world_open(struct world *w)
 {
-	*w = (struct world){ .directory = "/tmp/modelgov-change-XXXXXX" };
+	*w = (struct world){ .directory = "/tmp/modelgov-change-XXXXXX",
+			     .facts = { 2, 8ULL << 30 } };
 	home_open(&w->home);
 	cr_assert_not_null(mkdtemp(w->directory));
 	cr_assert_geq(sd_event_new(&w->event), 0);
@@ -362,6 +364,58 @@ Test(change_room, a_gate_that_others_can_write_refuses_every_change, .timeout = 
 	world_close(&w);
 }
 
+Test(change_room, more_gates_than_are_run_refuse_every_change_and_none_is_left_out, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+	char name[16];
+
+	world_open(&w);
+	begin(&w, PLAIN);
+	for (unsigned int i = 0; i < 28; i++) {
+		snprintf(name, sizeof(name), "%02u-gate", i);
+		gate_write(&w, name, 0755);
+	}
+	text = policy_text(&w, PLAIN, 5);
+	propose(&w, &root, text, true);
+	cr_expect_eq(w.entered, 1);
+	cr_expect_str_eq(state(&w, 2), "refused");
+	world_close(&w);
+}
+
+Test(change_room, a_reason_is_one_line_of_text_and_not_without_end, .timeout = 60)
+{
+	static char page[5001];
+	struct saying s = { .who = &nil, .number = 2, .why = page, .ticket = "" };
+	struct world w;
+	_cleanup_free_ char *text = NULL;
+
+	world_open(&w);
+	begin(&w, FOUR_EYES);
+	text = policy_text(&w, FOUR_EYES, 5);
+	propose(&w, &ada, text, true);
+	memset(page, 'a', sizeof(page) - 1);
+	change_approve(w.changes, &s, on_reply, &w);
+	refused(&w, "the reason has 5000 bytes; it can have 4096");
+	s.why = "fine\n  root approved. It is kept. (entry 7)";
+	change_approve(w.changes, &s, on_reply, &w);
+	refused(&w, "the reason has a control character at byte 5");
+	s.why = "fine \xc2\x9b"
+		"2J";
+	change_approve(w.changes, &s, on_reply, &w);
+	refused(&w, "the reason has a control character at byte 6");
+	s.why = "gr\xc3\xbc\xc3\x9f"
+		"e";
+	s.ticket = "CHG-1\x1b[2J";
+	change_apply(w.changes, &s, on_reply, &w);
+	refused(&w, "the change request has a control character at byte 6");
+	s.ticket = "";
+	change_approve(w.changes, &s, on_reply, &w);
+	settle(&w);
+	refused(&w, "nil is neither an approver");
+	world_close(&w);
+}
+
 Test(change_room, rules_that_nobody_could_approve_under_are_refused, .timeout = 60)
 {
 	struct world w;
@@ -471,6 +525,28 @@ Test(change_room, a_probation_goes_on_after_a_restart, .timeout = 60)
 	world_close(&w);
 }
 
+Test(change_room, what_is_worse_is_kept_when_what_was_before_fits_this_host_no_more, .timeout = 60)
+{
+	struct world w;
+	_cleanup_free_ char *large = NULL, *small = NULL;
+
+	world_open(&w);
+	large = resources_text(&w, WATCHED, "memory: { min: 4GiB }");
+	propose(&w, &root, large, false);
+	ticks(&w, 20, 1000);
+	small = resources_text(&w, WATCHED, "priority: 5");
+	propose(&w, &root, small, true);
+	cr_assert_eq(w.entered, 2, "%s", w.problem);
+	daemon_stop(&w);
+	w.facts.memory_bytes = 1ULL << 30;
+	daemon_start(&w);
+	ticks(&w, 5, 50 * NSEC_PER_MSEC);
+	cr_expect_eq(w.entered, 2, "nothing else came into force");
+	cr_expect_str_eq(state(&w, 2), "kept");
+	cr_expect_str_eq(w.steps, "kept ", "and was judged once");
+	world_close(&w);
+}
+
 Test(change_room, on_probation_another_change_waits, .timeout = 60)
 {
 	struct world w;
@@ -517,6 +593,13 @@ Test(change_room, a_record_that_cannot_be_read_changes_nothing_and_is_said, .tim
 	cr_expect_eq(w.entered, 0);
 	offer(&w, &root, PLAIN, 5, true);
 	refused(&w, "the record cannot be read, so nothing can be changed");
+	cr_expect(!changes_are_known(w.changes));
+	cr_expect(!changes_consider(w.changes, "f00d"), "whether that is news is not known");
+
+	cr_assert_eq(unlink(path), 0);
+	ticks(&w, 1, 0);
+	cr_expect(changes_are_known(w.changes), "it is tried again with the ticks");
+	cr_expect(changes_consider(w.changes, "f00d"), "and what waited in /etc is news now");
 	world_close(&w);
 }
 

@@ -71,6 +71,28 @@ Test(cli_record, history_lists_generations_and_shows_one_in_full)
 	world_close(&w);
 }
 
+Test(cli_record, no_text_of_a_record_forges_a_line_or_reaches_the_terminal_as_a_command)
+{
+	static const char *const commands[] = { "history 1", "history", "audit show 1", "changes" };
+	json_t *generation = generation_of("{\"a\":1}"), *change = change_of("{\"a\":1}", "kept");
+	struct answered a;
+	struct world w;
+
+	world_open(&w);
+	json_object_set_new(generation, "reason", json_string("more\nroot approved \x1b[2J"));
+	json_object_set_new(change, "reason", json_string("more\nroot approved \x1b[2J"));
+	cr_assert_eq(generation_keep(&w, generation, change, &a), 1);
+	world_stop(&w);
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		struct run r = modelgov(&w, commands[i]);
+
+		cr_assert_eq(r.status, OK, "%s: %s", commands[i], r.problem);
+		cr_expect_not_null(strstr(r.out, "more?root approved ?[2J"), "%s: %s", commands[i],
+				   r.out);
+	}
+	world_close(&w);
+}
+
 Test(cli_record, an_empty_record_has_no_history_and_is_whole)
 {
 	struct world w;

@@ -113,6 +113,9 @@ static const struct {
 	{ "security", security_ask, false },
 };
 
+_Static_assert(ARRAY_SIZE(builtin_table) + 1 + MAX_EXECUTABLES <= MAX_GATES,
+	       "these, the replay and all executables have room for their results");
+
 int builtin_gates_ask(const struct gate_question *q, struct arena *arena,
 		      struct gate_result *ret_results, unsigned int *ret_n)
 {

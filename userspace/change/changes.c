@@ -134,13 +134,51 @@ void changes_proceed(struct changes *c)
 /* ---- requests
  * ----------------------------------------------------------------------------------------- */
 
-/* NULL: without memory, and reply has been told. */
+/* Chosen: a page, and longer than any tracker's numbers. Kept for ever, so not without end. */
+#define REASON_BYTES 4096
+#define TICKET_BYTES 256
+
+/* One line that a terminal does not act on: a new line could pass for another entry of the record.
+ */
+static int text_check(const char *what, const char *text, size_t most, struct err *e)
+{
+	size_t length = strlen(text);
+
+	if (length > most)
+		return err_say(e, -EINVAL, "the %s has %zu bytes; it can have %zu", what, length,
+			       most);
+	for (const char *c = text; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f ||
+		    ((unsigned char)c[0] == 0xc2 && (unsigned char)c[1] < 0xa0))
+			return err_say(e, -EINVAL,
+				       "the %s has a control character at byte %zu; it is one line "
+				       "of text",
+				       what, (size_t)(c - text) + 1);
+	return 0;
+}
+
+static int saying_check(const struct saying *said, struct err *e)
+{
+	int r = text_check("reason", said->why ? said->why : "", REASON_BYTES, e);
+
+	return r < 0 ? r
+		     : text_check("change request", said->ticket ? said->ticket : "", TICKET_BYTES,
+				  e);
+}
+
+/* NULL: without memory or with texts that are not kept, and reply has been told. */
 static struct step *step_of(struct changes *c, enum step_kind kind, const struct saying *said,
 			    change_reply *reply, void *userdata)
 {
-	struct step *s = step_new(c, kind, reply, userdata);
+	struct err e = { 0 };
+	struct step *s;
 
-	if (!s)
+	if (saying_check(said, &e) < 0) {
+		if (reply)
+			reply(NULL, e.text, userdata);
+		return NULL;
+	}
+	if (!(s = step_new(c, kind, reply, userdata)))
 		return NULL;
 	s->number = said->number;
 	s->why = arena_strdup(&s->arena, said->why ? said->why : "");
@@ -282,12 +320,13 @@ static void on_record_back(json_t *take_answer, const char *problem, void *userd
 		changes_free_when_quiet(c);
 		return;
 	}
-	if (!problem && record_read(c, &e) == 0) {
-		free(c->problem);
-		c->problem = NULL;
-		changes_proceed(c);
+	if (problem || record_read(c, &e) < 0) {
+		c->retry_ns = clock_monotonic_ns() + 10 * NSEC_PER_SEC;
+		return;
 	}
-	c->retry_ns = clock_monotonic_ns() + 10 * NSEC_PER_SEC;
+	free(c->problem);
+	c->problem = NULL;
+	changes_proceed(c);
 }
 
 /* A record that could not be read at start. */
@@ -489,16 +528,14 @@ int changes_open(const struct changes_options *options, struct changes **ret_cha
 /* ---- looking
  * --------------------------------------------------------------------------------------------- */
 
+bool changes_are_known(const struct changes *c)
+{
+	return !c->problem;
+}
+
 uint64_t changes_generation(const struct changes *c)
 {
 	return c->generation;
-}
-
-json_t *changes_find(const struct changes *c, uint64_t id)
-{
-	const struct change *change = open_find(c, id);
-
-	return change ? change_to_answer(change) : NULL;
 }
 
 static void waits_for(const struct changes *c, const struct change *change, char *buf, size_t size)

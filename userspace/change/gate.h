@@ -15,6 +15,9 @@
 	4096 /* of what an executable prints; the rest is dropped. Chosen: a page                  \
 	      */
 
+/* Of gates.d; chosen: a handful is usual, and the built-in ones must have room beside them. */
+#define MAX_EXECUTABLES 24
+
 /* ---- gate_files.c: which executables there are
  * --------------------------------------------------- */
 

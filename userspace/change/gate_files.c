@@ -89,8 +89,11 @@ static int file_add(struct gate_files *files, struct arena *arena, const char *d
 		return 0;
 	if (!is_null_device(&st) && (r = executable_check(&st, path, e)) < 0)
 		return r;
-	if (files->n == MAX_GATES)
-		return err_say(e, -E2BIG, "%s has more than %d gates", directory, MAX_GATES);
+	if (files->n == MAX_EXECUTABLES)
+		return err_say(e, -E2BIG,
+			       "there are more than %d gates in gates.d, the most that are run; "
+			       "remove some from %s",
+			       MAX_EXECUTABLES, directory);
 	/* without a path it is hidden: taken out when both directories are read */
 	files->all[files->n].name = arena_strdup(arena, name);
 	files->all[files->n].path = is_null_device(&st) ? NULL : path;
@@ -124,7 +127,7 @@ static int file_compare(const void *a, const void *b)
 int gate_files_list(const char *const directories[2], struct arena *arena,
 		    struct gate_files *ret_files, struct err *e)
 {
-	struct gate_files files = { .all = arena_new(arena, struct gate_file, MAX_GATES) };
+	struct gate_files files = { .all = arena_new(arena, struct gate_file, MAX_EXECUTABLES) };
 	unsigned int shown = 0;
 	int r = files.all ? 0 : err_set(e, -ENOMEM, "list gates");
 

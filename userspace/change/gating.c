@@ -159,7 +159,7 @@ static void gating_go_on(struct gating *g)
 {
 	struct changes *c = g->changes;
 
-	while (g->next < g->files.n && g->n < MAX_GATES) {
+	while (g->next < g->files.n) {
 		const struct gate_file *file = &g->files.all[g->next++];
 		struct gate_order order = { .event = c->options.event,
 					    .bus = c->options.bus,

@@ -215,8 +215,7 @@ static void on_found(json_t *take_answer, const char *problem, void *userdata)
 	else if (!(s->canonical = arena_strdup(&s->arena, canonical)))
 		r = err_set(&e, -ENOMEM, "generation %llu", (unsigned long long)s->equals);
 	json_decref(take_answer);
-	s->changes->is_busy = false;
-	if (r == 0)
+	if (r == 0) /* still busy with this one: what is added meanwhile waits */
 		r = found_go_on(s, &e);
 	if (r < 0)
 		step_refuse(s, &e);

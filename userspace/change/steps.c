@@ -220,7 +220,7 @@ void step_tell(const struct step *s, const char *name, const json_t *document)
 {
 	const struct changes_options *o = &s->changes->options;
 
-	if (o->tell)
+	if (o->tell && document) /* without memory: the record has it */
 		o->tell(document, name, o->userdata);
 }
 

@@ -35,8 +35,8 @@ static int report_print(const json_t *report)
 	(void)number_of(report, "generations", &generations);
 	if (json_is_object(broken)) {
 		(void)number_of(broken, "seq", &seq);
-		printf("BROKEN: %s %" PRIi64 ": %s\n", text_of(broken, "table"), seq,
-		       text_of(broken, "what"));
+		line_print(0, "BROKEN: %s %" PRIi64 ": %s", text_of(broken, "table"), seq,
+			   text_of(broken, "what"));
 		printf("%" PRIi64 " entries before it are whole\n", entries);
 		return EXIT_FAILED;
 	}
@@ -105,7 +105,7 @@ static int time_argument(const char *text, const char *option, uint64_t otherwis
 	return EXIT_USAGE;
 }
 
-static int line_print(const char *type, json_t *take_object)
+static int object_print(const char *type, json_t *take_object)
 {
 	_cleanup_free_ char *text = NULL;
 
@@ -132,7 +132,7 @@ static int page_export(json_t *page, json_t *digests, int64_t *after)
 		(void)number_of(entry, "seq", after);
 		if (*digest)
 			json_object_set_new(digests, digest, json_true());
-		if (line_print("entry", json_incref(entry)))
+		if (object_print("entry", json_incref(entry)))
 			return EXIT_FAILED;
 	}
 	return EXIT_OK;
@@ -165,7 +165,7 @@ static int generation_export(const struct cli *cli, int64_t number)
 	int status = record_ask(cli, QUESTION_GENERATION,
 				json_pack("{s:I}", "number", (json_int_t)number), &whole);
 
-	return status ? status : line_print("generation", whole);
+	return status ? status : object_print("generation", whole);
 }
 
 /* Those whose policy an entry names, oldest first. */
@@ -240,15 +240,15 @@ static void details_print(const json_t *details, const char *reason)
 	json_t *value;
 
 	json_object_foreach((json_t *)details, key, value) {
-		_cleanup_free_ char *text = NULL, *line = NULL;
+		_cleanup_free_ char *text = NULL;
 
 		if (strcmp(key, "who") == 0 || strcmp(key, reason) == 0 || json_is_null(value))
 			continue;
 		text = json_is_string(value)
 			       ? strdup(json_string_value(value))
 			       : json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT | JSON_SORT_KEYS);
-		if (text && *text && asprintf(&line, "%s: %s", key, text) >= 0)
-			text_print(line, 6, stdout);
+		if (text && *text)
+			line_print(6, "%s: %s", key, text);
 	}
 }
 
@@ -258,7 +258,6 @@ static void step_print(const json_t *entry)
 	const json_t *details = json_object_get(body, "details");
 	const char *reason = *text_of(details, "problem") ? "problem" : "why";
 	const char *who = text_of(details, "who"), *why = text_of(details, reason);
-	_cleanup_free_ char *line = NULL;
 	int64_t wall_ns = 0, seq = 0, number;
 	char when[32], as[48] = "", verb[96];
 
@@ -267,27 +266,24 @@ static void step_print(const json_t *entry)
 	if (number_of(json_object_get(body, "generation"), "number", &number))
 		snprintf(as, sizeof(as), " as generation %" PRIi64, number);
 	verb_print(text_of(body, "step"), text_of(details, "asked"), verb, sizeof(verb));
-	if (asprintf(&line, "%s  %s %s%s%s%s. It is %s. (entry %" PRIi64 ")",
-		     time_print(wall_ns, when, sizeof(when)), *who ? who : "modelgovd", verb, as,
-		     *why ? ": " : "", why, text_of(body, "state"), seq) >= 0)
-		text_print(line, 2, stdout);
+	line_print(2, "%s  %s %s%s%s%s. It is %s. (entry %" PRIi64 ")",
+		   time_print(wall_ns, when, sizeof(when)), *who ? who : "modelgovd", verb, as,
+		   *why ? ": " : "", why, text_of(body, "state"), seq);
 	details_print(details, reason);
 }
 
 static void change_print(const json_t *change)
 {
 	const json_t *document = json_object_get(change, "document"), *entry;
-	_cleanup_free_ char *head = NULL;
 	int64_t id = 0;
 	size_t i;
 
 	(void)number_of(document, "id", &id);
-	if (asprintf(&head, "Change %" PRIi64 " by %s: %s%s%s%s\nIts policy is %s; it is %s.", id,
-		     text_of(document, "author"), text_of(document, "reason"),
-		     *text_of(document, "ticket") ? " (" : "", text_of(document, "ticket"),
-		     *text_of(document, "ticket") ? ")" : "", text_of(document, "digest"),
-		     text_of(document, "state")) >= 0)
-		text_print(head, 0, stdout);
+	line_print(0, "Change %" PRIi64 " by %s: %s%s%s%s", id, text_of(document, "author"),
+		   text_of(document, "reason"), *text_of(document, "ticket") ? " (" : "",
+		   text_of(document, "ticket"), *text_of(document, "ticket") ? ")" : "");
+	line_print(0, "Its policy is %s; it is %s.", text_of(document, "digest"),
+		   text_of(document, "state"));
 	json_array_foreach(json_object_get(change, "entries"), i, entry)
 		step_print(entry);
 }

@@ -95,8 +95,8 @@ static void state_print(const struct cli *cli, const json_t *document)
 	_cleanup_free_ char *missing = NULL;
 	const char *ending = text_of(document, "ending");
 
-	printf("change %" PRIi64 ": %s%s%s\n", id_of(document), text_of(document, "state"),
-	       *ending ? ": " : "", ending);
+	line_print(0, "change %" PRIi64 ": %s%s%s", id_of(document), text_of(document, "state"),
+		   *ending ? ": " : "", ending);
 	if (is_state(document, "gating"))
 		return;
 	if (is_in_force(document)) {
@@ -104,7 +104,7 @@ static void state_print(const struct cli *cli, const json_t *document)
 		return;
 	}
 	if ((missing = missing_ask(cli, id_of(document))))
-		printf("it waits for %s\n", missing);
+		line_print(0, "it waits for %s", missing);
 }
 
 /* ---- following

@@ -69,12 +69,12 @@ static void generation_print(const json_t *generation)
 
 	(void)number_of(generation, "made_ns", &made_ns);
 	number_print(generation, "number", "Generation");
-	printf("Made       %s by %s\n", time_print(made_ns, when, sizeof(when)),
-	       text_of(generation, "author"));
-	printf("Digest     %s\n", text_of(generation, "digest"));
-	printf("Reason     %s\n", text_of(generation, "reason"));
+	line_print(0, "Made       %s by %s", time_print(made_ns, when, sizeof(when)),
+		   text_of(generation, "author"));
+	line_print(0, "Digest     %s", text_of(generation, "digest"));
+	line_print(0, "Reason     %s", text_of(generation, "reason"));
 	if (*ticket)
-		printf("Ticket     %s\n", ticket);
+		line_print(0, "Ticket     %s", ticket);
 	number_print(generation, "change", "Change    ");
 	number_print(generation, "parent", "After     ");
 	number_print(generation, "equals", "Equals    ");

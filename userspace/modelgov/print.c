@@ -30,6 +30,22 @@ void text_print(const char *text, unsigned int indent, FILE *out)
 	}
 }
 
+void line_print(unsigned int indent, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	int n = vasprintf(&text, format, args);
+	va_end(args);
+
+	if (n < 0)
+		text = NULL;
+	for (char *c = text; c && *c; c++)
+		*c = byte_clean(*c);
+	printf("%*s%s\n", (int)indent, "", text ? text : "out of memory");
+}
+
 void complain(const char *format, ...)
 {
 	_cleanup_free_ char *text = NULL;

@@ -20,6 +20,9 @@ int json_print(json_t *take_json);
 /* The text without control characters, lines kept; each line behind indent blanks. */
 void text_print(const char *text, unsigned int indent, FILE *out);
 
+/* One line, whatever the texts in it hold: no line of ours can be forged by one of them. */
+void line_print(unsigned int indent, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* ---- emphasis: only on a terminal, and not with NO_COLOR --------------------------------------
  */
 

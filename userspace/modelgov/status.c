@@ -78,22 +78,22 @@ static void changes_print(const json_t *changes)
 	}
 	if (*text_of(changes, "problem")) {
 		label("CHANGES", true);
-		printf("none can be made: %s\n", text_of(changes, "problem"));
+		line_print(0, "none can be made: %s", text_of(changes, "problem"));
 	}
 	if (json_is_object(probation) && number_of(probation, "change", &id) &&
 	    number_of(probation, "ends_ns", &ends_ns)) {
 		label("watched", false);
-		printf("change %" PRId64 " until %s: %s\n", id, time_print(ends_ns, when, sizeof(when)),
-		       text_of(probation, "sentence"));
+		line_print(0, "change %" PRId64 " until %s: %s", id,
+			   time_print(ends_ns, when, sizeof(when)), text_of(probation, "sentence"));
 	}
 	json_array_foreach(json_object_get(changes, "open"), i, open) {
 		const char *missing = text_of(open, "waits_for");
 
 		(void)number_of(open, "id", &id);
 		label("change", false);
-		printf("%" PRId64 " by %s, %s%s%s: ", id, text_of(open, "author"), text_of(open, "state"),
-		       *missing ? ", waits for " : "", missing);
-		text_print(*text_of(open, "reason") ? text_of(open, "reason") : "from /etc", 0, stdout);
+		line_print(0, "%" PRId64 " by %s, %s%s%s: %s", id, text_of(open, "author"),
+			   text_of(open, "state"), *missing ? ", waits for " : "", missing,
+			   *text_of(open, "reason") ? text_of(open, "reason") : "from /etc");
 	}
 }
 

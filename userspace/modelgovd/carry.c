@@ -14,7 +14,7 @@
 struct carry_job {
 	struct job job; /* first */
 	struct daemon *d;
-	struct policy *policy; /* in force when the plan was made; borrowed: see reload.c */
+	struct policy *policy; /* in force when the plan was made; borrowed: see force.c */
 	struct arena arena;
 	struct plan plan;
 	struct observation now;

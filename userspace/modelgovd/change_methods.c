@@ -95,5 +95,12 @@ void on_withdraw(struct request *request, json_t *parameters, void *userdata)
 
 void on_rollback(struct request *request, json_t *parameters, void *userdata)
 {
+	json_int_t id = json_integer_value(json_object_get(parameters, "id"));
+
+	if (id < 0) { /* and not the one before, which is 0 */
+		request_fail(request, "Failed", "id is %lld; a generation is 1 or more",
+			     (long long)id);
+		return;
+	}
 	say(request, parameters, userdata, change_rollback);
 }

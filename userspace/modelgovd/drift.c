@@ -86,10 +86,10 @@ static json_t *drift_to_json(const struct daemon *d, const struct drift *drift)
 	const struct target *t = target_of(d, drift);
 	_cleanup_free_ char *sentence = explain_drift(d->slot.policy, drift);
 
-	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:s, s:I, s:s, s:i, s:b, s:b, s:I, "
+	return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:I, s:s, s:i, s:b, s:b, s:I, "
 			 "s:s}",
 			 "model", d->slot.policy->models[drift->model].name, "cgroup",
-			 t ? t->path : "", "unit", t ? t->unit : "", "knob",
+			 foreign_to_json(t ? t->path : ""), "unit", foreign_to_json(t ? t->unit : ""), "knob",
 			 knob_table[drift->knob].file, "wanted", number(drift->wanted), "written",
 			 number(drift->written), "found", number(drift->found), "writer",
 			 writer_name(drift->writer.kind), "pid", (json_int_t)drift->writer.pid,

@@ -12,6 +12,7 @@
 
 #define MAX_KNOWN  256 /* chosen: more people and groups than ask one host */
 #define MAX_GROUPS 64  /* of one person that are looked at; chosen, a handful is usual */
+#define MAX_NAMES  (MAX_GROUPS + 2)
 
 struct known {
 	bool is_group;
@@ -55,6 +56,7 @@ static char *name_ask(bool is_group, uint32_t id)
 	return asprintf(&number, "%" PRIu32, id) < 0 ? NULL : number;
 }
 
+/* Lives until people_forget(). */
 static const char *name_of(struct people *p, bool is_group, uint32_t id)
 {
 	struct known *new;
@@ -62,9 +64,7 @@ static const char *name_of(struct people *p, bool is_group, uint32_t id)
 	for (unsigned int i = 0; i < p->n; i++)
 		if (p->all[i].is_group == is_group && p->all[i].id == id)
 			return p->all[i].name;
-	if (p->n == MAX_KNOWN)
-		free(p->all[--p->n].name); /* the last one is asked for again */
-	new = &p->all[p->n];
+	new = &p->all[p->n]; /* there is room: see people_person() */
 	*new = (struct known){ .is_group = is_group, .id = id, .name = name_ask(is_group, id) };
 	if (!new->name)
 		return NULL;
@@ -85,13 +85,15 @@ static void roles_fill(const struct daemon *d, struct person *who)
 /* Room for the names comes with the person: the cache may forget them meanwhile. */
 struct person *people_person(struct daemon *d, const struct peer *peer)
 {
-	const char *names[MAX_GROUPS + 2];
+	const char *names[MAX_NAMES];
 	unsigned int n = 0;
 	size_t size = sizeof(struct person) + sizeof(names);
 	struct person *who;
 	const char **groups;
 	char *text;
 
+	if (d->people->n + MAX_NAMES > MAX_KNOWN) /* now, and not while names are held */
+		people_forget(d);
 	names[n++] = name_of(d->people, false, peer->uid);
 	names[n++] = name_of(d->people, true, peer->gid);
 	for (size_t i = 0; i < peer->n_groups && n < ARRAY_SIZE(names); i++)

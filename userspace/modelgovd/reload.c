@@ -14,6 +14,9 @@
  * notice it */
 #define QUIET_USEC 200000ULL
 
+/* chosen: as often as the record itself is tried again */
+#define RECORD_USEC 10000000ULL
+
 /* chosen: systemd answers within milliseconds; a busy one must not hold up readiness for long */
 #define UNITS_WAIT_NS (2 * NSEC_PER_SEC)
 
@@ -36,15 +39,15 @@ static void refusal_keep(struct daemon *d, char *take_text, unsigned int n_error
 }
 
 /* One shot, pushed back by every further call. */
-static void reload_soon(struct daemon *d)
+static void reload_in(struct daemon *d, uint64_t usec)
 {
-	(void)sd_event_source_set_time_relative(d->reload_timer, QUIET_USEC);
+	(void)sd_event_source_set_time_relative(d->reload_timer, usec);
 	(void)sd_event_source_set_enabled(d->reload_timer, SD_EVENT_ONESHOT);
 }
 
 static int on_change(sd_event_source *source, const struct inotify_event *event, void *userdata)
 {
-	reload_soon(userdata);
+	reload_in(userdata, QUIET_USEC);
 	return 0;
 }
 
@@ -108,6 +111,8 @@ static void etc_consider(struct daemon *d, const struct policy *p, const struct 
 	if (d->slot.warnings && strcmp(d->slot.etc_digest, p->digest) != 0)
 		log_warning("%s", d->slot.warnings);
 	snprintf(d->slot.etc_digest, sizeof(d->slot.etc_digest), "%s", p->digest);
+	if (!changes_are_known(d->changes)) /* whether this is news is known when it is back */
+		reload_in(d, RECORD_USEC);
 	if (!changes_consider(d->changes, p->digest)) {
 		if (reply)
 			reply(NULL, NULL, userdata);

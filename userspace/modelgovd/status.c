@@ -64,9 +64,9 @@ static json_t *targets_to_json(const struct observation *now, uint32_t model)
 
 		if (t->model != model)
 			continue;
-		one = json_pack("{s:s, s:s, s:s, s:o}", "path", t->path, "unit", t->unit, "driver",
-				driver_name(t->driver), "cpu_weight",
-				number(t->values[KNOB_CPU_WEIGHT]));
+		one = json_pack("{s:o, s:o, s:s, s:o}", "path", foreign_to_json(t->path), "unit",
+				foreign_to_json(t->unit), "driver", driver_name(t->driver),
+				"cpu_weight", number(t->values[KNOB_CPU_WEIGHT]));
 		json_array_append_new(list, one);
 	}
 	return list;

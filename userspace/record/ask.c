@@ -5,7 +5,7 @@
  */
 #include "books.h"
 
-/* Chosen: with JSON's overhead a page fits into a control message of 4 MiB. */
+/* Chosen: with JSON's overhead and one large entry a page fits into a control message (16 MiB). */
 #define PAGE_BYTES (2u << 20)
 #define PAGE_MOST  1000
 

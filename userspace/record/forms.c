@@ -15,6 +15,18 @@ json_t *value_to_json(uint64_t value)
 	return json_integer((json_int_t)value);
 }
 
+json_t *foreign_to_json(const char *text)
+{
+	json_t *json = json_string(text);
+	_cleanup_free_ char *copy = json ? NULL : strdup(text);
+
+	if (!copy)
+		return json;
+	for (char *c = copy; *c; c++)
+		*c = (char)((unsigned char)*c < 0x80 ? *c : '?');
+	return json_string(copy);
+}
+
 static const char *model_label(const struct policy *p, uint32_t model)
 {
 	return model < p->n_models ? p->models[model].name : NULL;
@@ -68,11 +80,11 @@ static json_t *values_to_json(const uint64_t *values)
 
 static json_t *target_to_json(const struct policy *p, const struct target *t)
 {
-	return json_pack("{s:s?, s:I, s:s, s:s, s:i, s:i, s:o, s:o}", "model",
+	return json_pack("{s:s?, s:I, s:o, s:o, s:i, s:i, s:o, s:o}", "model",
 			 model_label(p, t->model), "cgroup_id", (json_int_t)t->cgroup_id, "path",
-			 t->path, "unit", t->unit, "driver", (int)t->driver, "knobs", (int)t->knobs,
-			 "values", values_to_json(t->values), "written",
-			 values_to_json(t->written));
+			 foreign_to_json(t->path), "unit", foreign_to_json(t->unit), "driver",
+			 (int)t->driver, "knobs", (int)t->knobs, "values",
+			 values_to_json(t->values), "written", values_to_json(t->written));
 }
 
 static json_t *writer_to_json(const struct writer *w)
@@ -121,8 +133,9 @@ static json_t *action_to_json(const struct policy *p, const struct observation *
 
 	bool is_drift = a->reason == REASON_DRIFT;
 
-	return json_pack("{s:s?, s:s, s:s, s:o, s:o, s:o, s:i, s:o, s:s, s:s, s:o}", "model",
-			 model_label(p, a->model), "cgroup", now->targets[a->target].path, "knob",
+	return json_pack("{s:s?, s:o, s:s, s:o, s:o, s:o, s:i, s:o, s:s, s:s, s:o}", "model",
+			 model_label(p, a->model), "cgroup",
+			 foreign_to_json(now->targets[a->target].path), "knob",
 			 knob_table[a->knob].file, "before", value_to_json(a->expected), "value",
 			 value_to_json(a->value), "written", value_to_json(a->written), "times",
 			 (int)a->times, "writer",

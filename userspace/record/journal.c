@@ -59,8 +59,12 @@ static int store_ensure(struct journal *j, bool is_urgent, struct err *e)
 
 	if (j->store)
 		return 0;
-	if (!is_urgent && j->tried_ns && now_ns - j->tried_ns < REOPEN_NS)
-		return err_say(e, -EAGAIN, "%s", j->status.problem);
+	if (!is_urgent && j->tried_ns && now_ns - j->tried_ns < REOPEN_NS) {
+		pthread_mutex_lock(&j->lock); /* the loop notes problems, too */
+		(void)err_say(e, -EAGAIN, "%s", j->status.problem);
+		pthread_mutex_unlock(&j->lock);
+		return -EAGAIN;
+	}
 	j->tried_ns = now_ns;
 	return store_open(j->directory, false, &j->store, e);
 }
@@ -270,10 +274,10 @@ void journal_outcomes(struct journal *j, uint64_t tick, const struct outcome *ou
 	json_t *list = json_array();
 
 	for (unsigned int i = 0; i < n; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o, s:s}", "outcome",
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "outcome",
 						      outcome_name(outcomes[i].kind), "read_back",
 						      value_to_json(outcomes[i].read_back), "note",
-						      outcomes[i].note));
+						      foreign_to_json(outcomes[i].note)));
 	entry_post(j, "outcomes", tick, clock_realtime_ns(), json_pack("{s:o}", "outcomes", list));
 }
 
