@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * Tells people what the law cannot mend: a model that stays below its floor. Who starves is
- * decide's to say; here it is said once, in log and journal, and once more when it is over.
+ * decide's to say; here it is said once, in log and journal, and again when others do or none does.
  */
 #include "daemon.h"
 
@@ -34,27 +34,21 @@ static void starved_print(const struct daemon *d, char *buf, size_t size)
 
 void alert_report(struct daemon *d)
 {
-	uint32_t before = d->n_starved;
-	char names[200];
+	char names[sizeof(d->starved)];
 
 	if (d->now->is_busy) /* nothing was judged */
 		return;
-	d->n_starved = 0;
-	for (uint32_t i = 0; i < d->plan.n_models; i++)
-		d->n_starved += is_starved(d, i);
-	if (d->n_starved == before)
-		return;
 	starved_print(d, names, sizeof(names));
-	if (d->n_starved > before)
+	if (strcmp(names, d->starved) == 0)
+		return;
+	memcpy(d->starved, names, sizeof(names));
+	if (*names)
 		log_event(LOG_ALERT, ID_STARVED, NULL,
 			  "%s: less CPU than the floor for thirty ticks although it was wanted; "
-			  "all weights "
-			  "are back at the policy's; cure: look for what runs beside the governed "
-			  "models "
-			  "(systemd-cgtop), and for slices above them",
+			  "all weights are back at the policy's; cure: look for what runs beside "
+			  "the governed models (systemd-cgtop), and for slices above them",
 			  names);
-	else if (d->n_starved == 0)
+	else
 		log_event(LOG_NOTICE, ID_STARVED, NULL, "no model is below its floor any more");
-	journal_event(d->journal, d->now->wall_ns, "starved",
-		      json_pack("{s:s, s:i}", "models", names, "n", (int)d->n_starved));
+	journal_event(d->journal, d->now->wall_ns, "starved", json_pack("{s:s}", "models", names));
 }

@@ -61,7 +61,7 @@ struct daemon {
 	struct observation *now; /* the last one, NULL before the first tick */
 	uint64_t tick, early_ticks, next_tick_ns;
 	uint64_t started_wall_ns;
-	uint32_t n_starved;      /* models below their floors at the last tick, despite all */
+	char starved[200];       /* names of models below their floors at the last tick, despite all */
 	uint64_t tick_cost_ns;   /* how long the last tick took */
 	bool is_restored;        /* an operator asked for everything back: observe from then on */
 	bool is_auditing;        /* somebody waits for the record's verification */

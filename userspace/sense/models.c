@@ -104,7 +104,8 @@ void models_fini(struct models *m)
 	models_init(m, NULL);
 }
 
-uint64_t model_wait_limit_ns(const struct model *model)
+/* The longest wait that is no breach, 0 when the model promises nothing about waits. */
+static uint64_t model_wait_limit_ns(const struct model *model)
 {
 	uint64_t smallest = 0;
 

@@ -80,7 +80,4 @@ void models_follow(struct models *m, const struct policy *policy, struct followe
 void model_read(struct models *m, uint32_t i, struct place *const *places, unsigned int n_places,
 		uint64_t now_ns, uint64_t span_ns, struct model_reading *ret_reading);
 
-/* The longest wait that is no breach, 0 when the model promises nothing about waits. */
-uint64_t model_wait_limit_ns(const struct model *model);
-
 #endif
