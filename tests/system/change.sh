@@ -136,6 +136,7 @@ as ada modelgov apply 3 -m "as agreed" --json
 has "apply says what it did" '"state": "probation"' "$out"
 starved() { [ "$(systemctl show -P CPUWeight ocr.service)" -lt "$(systemctl show -P CPUWeight hog.service)" ] && echo yes; }
 gets "the new weights are in force" yes starved
+has "what is in /etc and not in force is drift in status" "/etc/modelgov holds .*not in force" "$(modelgov status)"
 eventually "the probation fails and takes the change back" rolled_back state 3
 is "the generation before is in force again, as one of its own" 3 "$(in_force)"
 has "with the reason" 'ocr, a critical model, was over twice its budget|ocr broke its budget' \

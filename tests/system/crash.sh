@@ -6,7 +6,7 @@
 here=$(cd "$(dirname "$0")" && pwd)
 . "$here/lib.sh"
 
-most=200 time_limit=150 # points; seconds
+most=200 time_limit=${MODELGOV_CRASH_SECONDS:-150} # points; seconds
 
 loop='[Service]
 ExecStart=/bin/sh -c "while :; do sleep 0.5; done"'

@@ -79,7 +79,8 @@ static const char status_json[] =
 	"{\"version\":\"9.8.7\",\"pid\":812,\"started_at_ns\":1700000000000000000,"
 	"\"uptime_ns\":100000000000,\"mode\":\"enforce\",\"tick\":93,\"tick_interval_ns\":"
 	"1000000000,"
-	"\"policy\":{\"etc\":\"/etc/modelgov\",\"digest\":\"5f2c9a1b77e0ffff\","
+	"\"policy\":{\"etc\":\"/etc/modelgov\",\"etc_digest\":\"1c169ba67d1b0000\","
+	"\"digest\":\"5f2c9a1b77e0ffff\","
 	" \"loaded_at_ns\":1700000000000000000,\"warnings\":\"\",\"pending\":{"
 	"  \"seen_at_ns\":1700000050000000000,\"errors\":1,\"findings\":\"ocr.yaml:3:5: error: "
 	"unknown key\"}},"
@@ -432,7 +433,8 @@ Test(cli, status_shows_all_that_the_daemon_tells)
 	static const char *const parts[] = {
 		"9.8.7, enforce mode",
 		"tick 93 (every 1s)",
-		"5f2c9a1b77e0 of /etc/modelgov, 3 models",
+		"5f2c9a1b77e0 of the record, 3 models",
+		"/etc/modelgov holds 1c169ba67d1b, which is not in force",
 		"loaded 2023-11-14 22:13:20",
 		"REFUSED",
 		"ocr.yaml:3:5: error: unknown key",

@@ -83,13 +83,8 @@ Test(cli_record, no_text_of_a_record_forges_a_line_or_reaches_the_terminal_as_a_
 	json_object_set_new(change, "reason", json_string("more\nroot approved \x1b[2J"));
 	cr_assert_eq(generation_keep(&w, generation, change, &a), 1);
 	world_stop(&w);
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		struct run r = modelgov(&w, commands[i]);
-
-		cr_assert_eq(r.status, OK, "%s: %s", commands[i], r.problem);
-		cr_expect_not_null(strstr(r.out, "more?root approved ?[2J"), "%s: %s", commands[i],
-				   r.out);
-	}
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		assert_runs(&w, commands[i], OK, "more?root approved ?[2J");
 	world_close(&w);
 }
 

@@ -74,17 +74,17 @@ Test(journal, what_happened_in_a_cgroup_whose_name_is_no_text_is_recorded_all_th
 	struct outcome outcome = { .kind = OUTCOME_REFUSED, .note = "open /o\xff: denied" };
 	json_t *form, *target, *actions = NULL;
 
-	world_open(&w);
+	broken_world_open(&w);
 	w.target.path = "/o\xff";
-	form = observation_to_json(&policy, &w.now);
+	form = observation_to_json(&world_policy, &w.now);
 	target = json_array_get(json_object_get(form, "targets"), 0);
 	cr_assert_not_null(target, "a target is not left out");
 	cr_expect_str_eq(json_string_value(json_object_get(target, "path")), "/o?");
 	json_decref(form);
-	journal_tick(w.journal, &policy, &w.now, &w.plan);
+	journal_tick(w.journal, &world_policy, &w.now, &w.plan);
 	journal_outcomes(w.journal, 7, &outcome, 1);
 	journal_ask_actions(w.journal, "ocr", 10, reply_keep, &actions);
-	journal_settle(&w);
+	world_settle(&w);
 	cr_assert_eq(json_array_size(actions), 1);
 	cr_expect_str_eq(text_of(actions, 0, "outcome"), outcome_name(OUTCOME_REFUSED));
 	cr_expect_str_eq(text_of(actions, 0, "note"), "open /o?: denied");

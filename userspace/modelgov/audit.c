@@ -242,7 +242,9 @@ static void details_print(const json_t *details, const char *reason)
 	json_object_foreach((json_t *)details, key, value) {
 		_cleanup_free_ char *text = NULL;
 
-		if (strcmp(key, "who") == 0 || strcmp(key, reason) == 0 || json_is_null(value))
+		/* modelgovd itself has no user: -1 */
+		if (strcmp(key, "who") == 0 || strcmp(key, reason) == 0 || json_is_null(value) ||
+		    (strcmp(key, "uid") == 0 && json_integer_value(value) < 0))
 			continue;
 		text = json_is_string(value)
 			       ? strdup(json_string_value(value))

@@ -41,6 +41,14 @@ static void pending_print(const json_t *pending)
 	text_print(text_of(pending, "findings"), 10, stdout);
 }
 
+/* Files that are right and not in force are drift as well. */
+static bool etc_is_drifted(const json_t *policy)
+{
+	const char *etc = text_of(policy, "etc_digest");
+
+	return *etc && strcmp(etc, text_of(policy, "digest")) != 0;
+}
+
 static void policy_print(const json_t *s)
 {
 	const json_t *policy = json_object_get(s, "policy");
@@ -52,8 +60,14 @@ static void policy_print(const json_t *s)
 	(void)number_of(policy, "loaded_at_ns", &loaded);
 	label("policy", false);
 	printf("%.12s of %s, %zu model%s, loaded %s\n", text_of(policy, "digest"),
-	       text_of(policy, "etc"), n_models, n_models == 1 ? "" : "s",
-	       time_print(loaded, when, sizeof(when)));
+	       etc_is_drifted(policy) ? "the record" : text_of(policy, "etc"), n_models,
+	       n_models == 1 ? "" : "s", time_print(loaded, when, sizeof(when)));
+	if (etc_is_drifted(policy)) {
+		label("DRIFT", true);
+		printf("%s holds %.12s, which is not in force; modelgov diff --etc shows the "
+		       "difference\n",
+		       text_of(policy, "etc"), text_of(policy, "etc_digest"));
+	}
 	if (*text_of(policy, "warnings")) {
 		label("warnings", false);
 		putchar('\n');

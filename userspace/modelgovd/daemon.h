@@ -29,6 +29,7 @@ struct policy_slot {
 	struct policy *policy;     /* never NULL while the loop runs */
 	uint64_t loaded_wall_ns;
 	char etc_digest[65];       /* of the last policy in /etc that was right, "" for none */
+	bool is_etc_drifted;       /* it is not in force, and that was told */
 	char *warnings;            /* its findings, NULL when there are none */
 	char *refused;             /* findings of a broken /etc, NULL when it is right */
 	unsigned int refused_errors;
@@ -119,6 +120,7 @@ int reload_open(struct daemon *d, struct err *e);
  * Looks at /etc now. false: it is broken, see slot.refused, and reply is not called. true: it is right; reply gets
  * the change that was made of it, or NULL when there was nothing to change, or a problem.
  */
+void etc_compare(struct daemon *d); /* tells once when what is in /etc is not in force */
 bool reload_now(struct daemon *d, change_reply *reply, void *userdata);
 
 /* people.c: names and roles of those who ask */

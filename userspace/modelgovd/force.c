@@ -106,6 +106,7 @@ static void policy_announce(struct daemon *d, uint64_t generation)
 	journal_limit(d->journal, p->host.retention_ns, p->host.journal_limit_bytes);
 	journal_policy(d->journal, d->slot.loaded_wall_ns, p);
 	people_forget(d);
+	etc_compare(d);
 	d->wants_release = true;
 	loop_tick_soon(d);
 }

@@ -90,6 +90,22 @@ static void on_proposed(json_t *take_document, const char *problem, void *userda
 		log_warning("the policy in %s is not proposed: %s", d->options.etc, problem);
 }
 
+void etc_compare(struct daemon *d)
+{
+	const struct policy_slot *s = &d->slot;
+	bool is_drifted = *s->etc_digest && strcmp(s->etc_digest, s->policy->digest) != 0;
+
+	if (is_drifted && !s->is_etc_drifted) {
+		log_warning("%s holds policy %.12s, not %.12s that is in force; "
+			    "modelgov diff --etc shows the difference",
+			    d->options.etc, s->etc_digest, s->policy->digest);
+		journal_event(d->journal, clock_realtime_ns(), "etc_drift",
+			      json_pack("{s:s, s:s, s:s}", "etc", d->options.etc, "etc_digest",
+					s->etc_digest, "in_force", s->policy->digest));
+	}
+	d->slot.is_etc_drifted = is_drifted;
+}
+
 /* What is in /etc is right: it is in force, was looked at before, or becomes a change. */
 static void etc_consider(struct daemon *d, const struct policy *p, const struct findings *f,
 			 change_reply *reply, void *userdata)
@@ -114,6 +130,7 @@ static void etc_consider(struct daemon *d, const struct policy *p, const struct 
 	if (!changes_are_known(d->changes)) /* whether this is news is known when it is back */
 		reload_in(d, RECORD_USEC);
 	if (!changes_consider(d->changes, p->digest)) {
+		etc_compare(d);
 		if (reply)
 			reply(NULL, NULL, userdata);
 		return;

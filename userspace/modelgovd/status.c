@@ -39,9 +39,11 @@ static json_t *policy_to_json(const struct daemon *d)
 	if (s->refused)
 		pending = json_pack("{s:I, s:i, s:s}", "seen_at_ns", (json_int_t)s->refused_wall_ns,
 				    "errors", (int)s->refused_errors, "findings", s->refused);
-	return json_pack("{s:s, s:s, s:I, s:s, s:o}", "etc", d->options.etc, "digest",
-			 s->policy->digest, "loaded_at_ns", (json_int_t)s->loaded_wall_ns, "warnings",
-			 s->warnings && strcmp(s->etc_digest, s->policy->digest) == 0 ? s->warnings : "",
+	return json_pack("{s:s, s:s, s:s, s:I, s:s, s:o}", "etc", d->options.etc, "etc_digest",
+			 s->etc_digest, "digest", s->policy->digest, "loaded_at_ns",
+			 (json_int_t)s->loaded_wall_ns, "warnings",
+			 s->warnings && strcmp(s->etc_digest, s->policy->digest) == 0 ? s->warnings
+										      : "",
 			 "pending", pending);
 }
 
@@ -218,17 +220,18 @@ json_t *status_to_json(struct daemon *d)
 {
 	uint64_t wall_ns = clock_realtime_ns();
 
-	return json_pack(
-		"{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:i, s:o, s:o, "
-		"s:o}",
-		"version",
-		MODELGOV_VERSION, "pid", (int)getpid(), "started_at_ns",
-		(json_int_t)d->started_wall_ns, "uptime_ns",
-		(json_int_t)(wall_ns - d->started_wall_ns), "mode",
-		daemon_enforces(d) ? "enforce" : "observe", "tick", (json_int_t)d->tick,
-		"tick_interval_ns", (json_int_t)d->slot.policy->host.tick_ns, "policy",
-		policy_to_json(d), "host", host_to_json(d->now), "models", models_to_json(d),
-		"drifts", drifts_to_json(d), "health", health_to_json(d), "drops", drops_to_json(d), "journal",
-		journal_to_json(d), "ledger", (int)act_ledger_size(d->act), "cost", cost_to_json(d),
-		"changes", changes_to_json(d->changes), "shadow", shadow_to_json(d));
+	return json_pack("{s:s, s:i, s:I, s:I, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:o, s:o, "
+			 "s:i, s:o, s:o, "
+			 "s:o}",
+			 "version", MODELGOV_VERSION, "pid", (int)getpid(), "started_at_ns",
+			 (json_int_t)d->started_wall_ns, "uptime_ns",
+			 (json_int_t)(wall_ns - d->started_wall_ns), "mode",
+			 daemon_enforces(d) ? "enforce" : "observe", "tick", (json_int_t)d->tick,
+			 "tick_interval_ns", (json_int_t)d->slot.policy->host.tick_ns, "policy",
+			 policy_to_json(d), "host", host_to_json(d->now), "models",
+			 models_to_json(d), "drifts", drifts_to_json(d), "health",
+			 health_to_json(d), "drops", drops_to_json(d), "journal",
+			 journal_to_json(d), "ledger", (int)act_ledger_size(d->act), "cost",
+			 cost_to_json(d), "changes", changes_to_json(d->changes), "shadow",
+			 shadow_to_json(d));
 }
