@@ -79,7 +79,7 @@ static int security_ask(const struct gate_question *q, struct err *e)
 	static const struct host_facts unknown = { 0 };
 	struct gate_files files;
 	struct arena arena;
-	struct policy *p;
+	struct policy *p = NULL;
 	int r;
 
 	arena_init(&arena);
