@@ -85,10 +85,14 @@ while [ $points -lt $most ] && [ $SECONDS -lt $until_time ]; do
 	*) unknown+="point $points: $now; " ;;
 	esac
 	[ "$now" = "$before" ] && stayed=$((stayed + 1)) || came=$((came + 1))
-	for _ in $(seq 100); do
-		values
-		[ "$read_values" = "$(wanted "$now")" ] && break
-		sleep 0.1
+	# an open change goes on by itself after the restart, so what is in force may be another by now
+	for _ in $(seq 20); do
+		for _ in $(seq 10); do
+			values
+			[ "$read_values" = "$(wanted "$now")" ] && break 2
+			sleep 0.1
+		done
+		now=$(in_force)
 	done
 	[ "$read_values" = "$(wanted "$now")" ] || mixed+="point $points: $now has $read_values; "
 done
