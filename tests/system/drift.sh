@@ -41,8 +41,8 @@ recorded() {
 	python3 -c '
 import json, sqlite3
 db = sqlite3.connect("file:/var/lib/modelgov/journal.db?mode=ro", uri=True)
-for kind, details in db.execute("SELECT kind, details FROM event WHERE kind LIKE \"drift%\" ORDER BY seq"):
-    d = json.loads(details)
+for kind, body in db.execute("SELECT kind, body FROM entry WHERE kind LIKE \"drift%\" ORDER BY seq"):
+    d = json.loads(body)
     print(kind, *[d[f] for f in ("model", "writer", "comm", "found", "times")])'
 }
 
